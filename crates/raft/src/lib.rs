@@ -1,0 +1,38 @@
+//! Consensus: one member's raft, its log and state-machine adapters, the peer protocol, the read
+//! index and changes of membership.
+//!
+//! The only crate that names openraft; nothing of openraft is visible outside. The agent calls it
+//! and is called back through [`Hooks`]. It must never acknowledge a command before it is on the
+//! disks of a majority and applied here, and never send a command to a leader twice.
+
+mod codec;
+mod config;
+mod hooks;
+mod ids;
+mod leadership;
+mod log;
+mod machine;
+mod members;
+mod node;
+mod peer;
+mod proposal;
+mod proposals;
+mod read_index;
+mod snapshot_trigger;
+mod start;
+#[cfg(test)]
+mod suite;
+mod tasks;
+mod types;
+mod url;
+mod waiters;
+
+pub use config::Config;
+pub use hooks::{Answer, Hooks};
+pub use leadership::Leadership;
+pub use members::MemberInfo;
+pub use node::{Node, Status};
+pub use start::StartError;
+
+/// Call numbers from here on are this crate's own; the agent uses lower ones.
+pub const RESERVED_METHODS: u8 = peer::Method::FIRST;

@@ -1,0 +1,96 @@
+//! Reading the log: for replication, for applying, and at start.
+
+use std::fmt::Debug;
+use std::io;
+use std::ops::{Bound, RangeBounds};
+use std::sync::Arc;
+
+use openraft::OptionalSend;
+use openraft::storage::RaftLogReader;
+use parking_lot::Mutex;
+use storage::{Log, LogRecord};
+
+use super::recent::Recent;
+use crate::codec::{decode_payload, log_id};
+use crate::types::{Entry, TypeConfig, Vote};
+
+/// What one replication request carries at most. openraft bounds it by a count of entries only,
+/// and 300 entries of 1.5 MiB would be one request of 450 MiB.
+const REPLICATION_BYTES_MAX: u64 = 1 << 20;
+
+/// What one step of a longer read takes from the segment log.
+const READ_BYTES_MAX: u64 = 4 << 20;
+
+/// A handle for reading; clones share everything.
+#[derive(Clone)]
+pub(crate) struct LogReader {
+    pub(super) log: Log,
+    pub(super) recent: Arc<Mutex<Recent>>,
+    pub(super) vote: Arc<Mutex<Option<Vote>>>,
+}
+
+impl LogReader {
+    fn read(&self, from: u64, to: u64, bytes_max: u64) -> io::Result<Vec<Entry>> {
+        let near = usize::try_from(bytes_max).unwrap_or(usize::MAX);
+        if let Some(entries) = self.recent.lock().get(from, to, near) {
+            return Ok(entries);
+        }
+        let records = self.log.read(from, to, bytes_max).map_err(io::Error::other)?;
+        records.into_iter().map(decode).collect()
+    }
+
+    fn read_all(&self, from: u64, to: u64) -> io::Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        let mut next = from;
+        while next < to {
+            let step = self.read(next, to, READ_BYTES_MAX)?;
+            let Some(last) = step.last() else { break };
+            next = last.log_id.index + 1;
+            entries.extend(step);
+        }
+        Ok(entries)
+    }
+}
+
+fn decode(record: LogRecord) -> io::Result<Entry> {
+    let payload = decode_payload(record.kind, record.payload).map_err(io::Error::other)?;
+    Ok(Entry { log_id: log_id(record.position.term, record.position.index), payload })
+}
+
+/// `from..to` of a range; an open end is the end of the log.
+fn bounds(range: &impl RangeBounds<u64>, end_of_log: u64) -> (u64, u64) {
+    let from = match range.start_bound() {
+        Bound::Included(index) => *index,
+        Bound::Excluded(index) => index + 1,
+        Bound::Unbounded => 0,
+    };
+    let to = match range.end_bound() {
+        Bound::Included(index) => index + 1,
+        Bound::Excluded(index) => *index,
+        Bound::Unbounded => end_of_log,
+    };
+    (from, to)
+}
+
+impl RaftLogReader<TypeConfig> for LogReader {
+    async fn try_get_log_entries<RB>(&mut self, range: RB) -> Result<Vec<Entry>, io::Error>
+    where
+        RB: RangeBounds<u64> + Clone + Debug + OptionalSend,
+    {
+        let end_of_log = self.log.state().1.map_or(0, |last| last.index + 1);
+        let (from, to) = bounds(&range, end_of_log);
+        self.read_all(from, to)
+    }
+
+    async fn limited_get_log_entries(
+        &mut self,
+        start: u64,
+        end: u64,
+    ) -> Result<Vec<Entry>, io::Error> {
+        self.read(start, end, REPLICATION_BYTES_MAX)
+    }
+
+    async fn read_vote(&mut self) -> Result<Option<Vote>, io::Error> {
+        Ok(*self.vote.lock())
+    }
+}

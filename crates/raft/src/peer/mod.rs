@@ -1,0 +1,23 @@
+//! The peer protocol: how members talk to each other, version 1.
+//!
+//! A connection opens with eight fixed bytes and a [`message::Hello`] that names both ends, the
+//! cluster and the sender's incarnation; nothing is answered before that has been checked. After it
+//! both sides exchange frames. Layout: docs/formats/peer.md.
+
+mod connection;
+mod discover;
+mod frame;
+mod link;
+mod message;
+mod network;
+mod pool;
+mod server;
+
+pub(crate) use connection::LinkError;
+pub(crate) use frame::{Frame, Kind};
+pub(crate) use discover::{Discovered, discover};
+pub use discover::DiscoverError;
+pub(crate) use message::Method;
+pub(crate) use network::NetworkFactory;
+pub(crate) use pool::{Local, Pool};
+pub(crate) use server::serve;

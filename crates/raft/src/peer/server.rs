@@ -1,0 +1,368 @@
+//! The peer port: accepts connections and serves what other members ask.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::Error;
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
+use futures::stream;
+use openraft::raft::AppendEntriesRequest;
+use storage::SnapshotWriter;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+
+use super::discover::{Discovered, DiscoveredMember};
+use super::frame::{self, Frame, Kind, PREFACE};
+use super::message as wire;
+use super::message::{Hello, Refusal};
+use crate::codec::{DecodeError, Wire};
+use crate::machine::SnapshotData;
+use crate::node::Shared;
+use crate::types::{Snapshot, SnapshotMeta, TypeConfig, Vote};
+
+/// Connections at once. A member keeps about five to each peer; the rest is room for garbage.
+const CONNECTIONS_MAX: usize = 1024;
+
+/// How long a new connection may take to say who it is.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Appends of one connection handed to raft and not answered yet.
+const APPENDS_QUEUED_MAX: usize = 64;
+
+/// Other requests of one connection worked on at once; beyond it the connection is not read.
+const REQUESTS_AT_ONCE: usize = 256;
+
+/// Replies waiting for the socket.
+const REPLIES_QUEUED_MAX: usize = 1024;
+
+/// Pause after a failed accept, so that running out of file descriptors does not spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves a listener until the node stops.
+pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let Ok(permit) = room.clone().acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, from)) => {
+                let shared = shared.clone();
+                tokio::spawn(async move {
+                    if let Err(error) = converse(shared, stream).await {
+                        tracing::debug!(%from, %error, "peer connection ended");
+                    }
+                    drop(permit);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "accepting a peer connection failed");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// One connection from its first byte to its last.
+async fn converse(shared: Arc<Shared>, mut stream: TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let opened = tokio::time::timeout(HELLO_TIMEOUT, open(&shared, &mut stream)).await;
+    let Some(hello) = opened.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?? else {
+        return Ok(());
+    };
+    let (read, write) = stream.into_split();
+    let (replies, queued) = mpsc::channel(REPLIES_QUEUED_MAX);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(write_replies(write, queued));
+    // Whichever half ends first ends the connection; dropping the set ends the other.
+    tokio::select! {
+        read = Session::new(shared, hello.from, replies).read_all(read) => read,
+        _ = tasks.join_next() => Ok(()),
+    }
+}
+
+/// The hand-shake; `None` when the connection was only a question.
+async fn open(shared: &Shared, stream: &mut TcpStream) -> io::Result<Option<Hello>> {
+    let mut preface = [0; PREFACE.len()];
+    stream.read_exact(&mut preface).await?;
+    if &preface != PREFACE {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "not the peer protocol"));
+    }
+    let frame = next_frame(stream).await?;
+    let mut payload = frame.payload;
+    match frame.kind {
+        Kind::Hello => {
+            let hello = Hello::parse(&mut payload).map_err(io::Error::other)?;
+            welcome(shared, stream, hello).await.map(Some)
+        }
+        Kind::Discover => {
+            let answer = discovered(shared).to_bytes();
+            frame::write(stream, &Frame::new(Kind::Reply, frame.number, answer)).await?;
+            Ok(None)
+        }
+        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "the first frame is no hand-shake")),
+    }
+}
+
+async fn next_frame(stream: &mut TcpStream) -> io::Result<Frame> {
+    frame::read(stream).await?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+}
+
+async fn welcome(shared: &Shared, stream: &mut TcpStream, hello: Hello) -> io::Result<Hello> {
+    // Pinning a peer seen for the first time writes a file.
+    let checked = tokio::task::block_in_place(|| shared.local.check_peer(&hello));
+    match checked {
+        Ok(()) => {
+            let answer = shared.local.hello(hello.from).to_bytes();
+            frame::write(stream, &Frame::new(Kind::Welcome, 0, answer)).await?;
+            Ok(hello)
+        }
+        Err(refusal) => {
+            refuse(stream, &refusal).await?;
+            Err(io::Error::new(io::ErrorKind::ConnectionRefused, refusal.text))
+        }
+    }
+}
+
+async fn refuse(stream: &mut TcpStream, refusal: &Refusal) -> io::Result<()> {
+    frame::write(stream, &Frame::new(Kind::Refused, 0, refusal.to_bytes())).await
+}
+
+fn discovered(shared: &Shared) -> Discovered {
+    let membership = shared.membership();
+    let members = membership
+        .nodes()
+        .map(|(id, peer)| DiscoveredMember { id: *id, peer_urls: peer.peer_urls.clone() })
+        .collect();
+    Discovered { cluster: shared.local.cluster, members }
+}
+
+async fn write_replies(mut socket: OwnedWriteHalf, mut replies: mpsc::Receiver<Frame>) {
+    const WRITE_BYTES_MAX: usize = 256 << 10;
+    let mut buffer = BytesMut::new();
+    while let Some(reply) = replies.recv().await {
+        reply.put(&mut buffer);
+        while buffer.len() < WRITE_BYTES_MAX {
+            let Ok(reply) = replies.try_recv() else { break };
+            reply.put(&mut buffer);
+        }
+        if socket.write_all(&buffer).await.is_err() {
+            return;
+        }
+        buffer.clear();
+    }
+}
+
+/// The reading side of an accepted connection.
+struct Session {
+    shared: Arc<Shared>,
+    from: u64,
+    replies: mpsc::Sender<Frame>,
+    appends: Option<mpsc::Sender<(u64, AppendEntriesRequest<TypeConfig>)>>,
+    snapshot: Option<Incoming>,
+    working: Arc<Semaphore>,
+    tasks: JoinSet<()>,
+}
+
+/// A snapshot being received.
+struct Incoming {
+    vote: Vote,
+    meta: SnapshotMeta,
+    writer: SnapshotWriter,
+}
+
+impl Session {
+    fn new(shared: Arc<Shared>, from: u64, replies: mpsc::Sender<Frame>) -> Self {
+        Self {
+            shared,
+            from,
+            replies,
+            appends: None,
+            snapshot: None,
+            working: Arc::new(Semaphore::new(REQUESTS_AT_ONCE)),
+            tasks: JoinSet::new(),
+        }
+    }
+
+    async fn read_all(mut self, socket: OwnedReadHalf) -> io::Result<()> {
+        let mut socket = BufReader::with_capacity(64 << 10, socket);
+        while let Some(frame) = frame::read(&mut socket).await? {
+            while self.tasks.try_join_next().is_some() {}
+            self.handle(frame).await?;
+        }
+        Ok(())
+    }
+
+    async fn handle(&mut self, frame: Frame) -> io::Result<()> {
+        match frame.kind {
+            Kind::Append => self.append(frame).await,
+            Kind::SnapshotBegin | Kind::SnapshotChunk | Kind::SnapshotEnd => {
+                let number = frame.number;
+                let answer = self.snapshot(frame).await?;
+                let reply = self.replies.send(Frame::new(Kind::Reply, number, answer));
+                reply.await.map_err(|_| io::ErrorKind::BrokenPipe.into())
+            }
+            Kind::Propose => {
+                let replies = self.replies.clone();
+                self.shared.propose_for_peer(frame.number, frame.payload, replies).await;
+                Ok(())
+            }
+            Kind::Vote | Kind::PreVote | Kind::Transfer | Kind::ReadIndex | Kind::Call => {
+                self.work(frame).await
+            }
+            _ => Err(io::Error::new(io::ErrorKind::InvalidData, "not a request")),
+        }
+    }
+
+    /// Hands an append to raft in the order of arrival; the replies follow in the same order.
+    async fn append(&mut self, frame: Frame) -> io::Result<()> {
+        let mut payload = frame.payload;
+        let request = wire::take_append(&mut payload).map_err(io::Error::other)?;
+        let mut unsent = (frame.number, request);
+        // After a result that is no success the task has ended; the leader starts over with the
+        // next append, so do we.
+        for _ in 0..2 {
+            let Err(mpsc::error::SendError(back)) = self.appends().send(unsent).await else {
+                return Ok(());
+            };
+            unsent = back;
+            self.appends = None;
+        }
+        Err(io::Error::new(io::ErrorKind::BrokenPipe, "raft takes no appends"))
+    }
+
+    fn appends(&mut self) -> &mpsc::Sender<(u64, AppendEntriesRequest<TypeConfig>)> {
+        self.appends.get_or_insert_with(|| {
+            let (sender, receiver) = mpsc::channel(APPENDS_QUEUED_MAX);
+            self.tasks.spawn(answer_appends(self.shared.clone(), receiver, self.replies.clone()));
+            sender
+        })
+    }
+
+    /// Answers a small request without holding up the ones behind it.
+    async fn work(&mut self, frame: Frame) -> io::Result<()> {
+        let permit = self.working.clone().acquire_owned().await.map_err(io::Error::other)?;
+        let (shared, replies, from) = (self.shared.clone(), self.replies.clone(), self.from);
+        self.tasks.spawn(async move {
+            let number = frame.number;
+            if let Ok(reply) = answer(&shared, from, frame).await {
+                // The connection may have ended meanwhile.
+                let _ = replies.send(Frame { number, ..reply }).await;
+            }
+            drop(permit);
+        });
+        Ok(())
+    }
+
+    async fn snapshot(&mut self, frame: Frame) -> io::Result<Bytes> {
+        let mut payload = frame.payload;
+        match frame.kind {
+            Kind::SnapshotBegin => {
+                let (vote, meta) =
+                    wire::take_snapshot_begin(&mut payload).map_err(io::Error::other)?;
+                let backend = &self.shared.local.machine.backend;
+                let writer = tokio::task::block_in_place(|| backend.receive())
+                    .map_err(io::Error::other)?;
+                self.snapshot = Some(Incoming { vote, meta, writer });
+                Ok(Bytes::new())
+            }
+            Kind::SnapshotChunk => {
+                let incoming = self.snapshot.as_mut().ok_or_else(no_snapshot)?;
+                tokio::task::block_in_place(|| incoming.writer.write(&payload))
+                    .map_err(io::Error::other)?;
+                Ok(Bytes::new())
+            }
+            _ => self.finish_snapshot().await,
+        }
+    }
+
+    async fn finish_snapshot(&mut self) -> io::Result<Bytes> {
+        let mut incoming = self.snapshot.take().ok_or_else(no_snapshot)?;
+        tokio::task::block_in_place(|| incoming.writer.finish()).map_err(io::Error::other)?;
+        let data = SnapshotData::Incoming(Box::new(incoming.writer));
+        let snapshot = Snapshot { meta: incoming.meta, snapshot: data };
+        let response = self
+            .shared
+            .raft
+            .install_full_snapshot(incoming.vote, snapshot)
+            .await
+            .map_err(io::Error::other)?;
+        Ok(response.vote.to_bytes())
+    }
+}
+
+fn no_snapshot() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "a piece of a snapshot that was not begun")
+}
+
+/// Feeds one connection's appends to raft and its results back. Ends after the first that is not a
+/// success: whatever the leader sent behind it is void.
+async fn answer_appends(
+    shared: Arc<Shared>,
+    requests: mpsc::Receiver<(u64, AppendEntriesRequest<TypeConfig>)>,
+    replies: mpsc::Sender<Frame>,
+) {
+    let (numbers, mut numbered) = mpsc::channel(2 * APPENDS_QUEUED_MAX);
+    let input = stream::unfold((requests, numbers), |(mut requests, numbers)| async move {
+        let (number, request) = requests.recv().await?;
+        numbers.send(number).await.ok()?;
+        Some((request, (requests, numbers)))
+    });
+    let mut results = Box::pin(shared.raft.stream_append(Box::pin(input)));
+    while let Some(Ok(result)) = results.next().await {
+        let Some(number) = numbered.recv().await else { return };
+        let frame = Frame::new(Kind::Reply, number, wire::put_append_result(&result));
+        if replies.send(frame).await.is_err() || result.is_err() {
+            return;
+        }
+    }
+}
+
+/// Answers what is not an append, a snapshot or a proposal. An undecodable request ends in no
+/// answer: the other side is broken.
+async fn answer(shared: &Shared, from: u64, frame: Frame) -> Result<Frame, DecodeError> {
+    let mut payload = frame.payload;
+    let answer = match frame.kind {
+        Kind::Vote => {
+            let request = wire::take_vote_request(&mut payload)?;
+            shared.raft.vote(request).await.map(|vote| wire::put_vote_response(&vote)).map_err(stopped)
+        }
+        Kind::PreVote => {
+            let request = wire::take_vote_request(&mut payload)?;
+            shared
+                .raft
+                .pre_vote(request)
+                .await
+                .map(|vote| wire::put_vote_response(&vote))
+                .map_err(stopped)
+        }
+        Kind::Transfer => {
+            let request = wire::take_transfer(&mut payload)?;
+            match shared.raft.handle_transfer_leader(request).await {
+                Ok(Ok(())) => Ok(Bytes::new()),
+                Ok(Err(refused)) => {
+                    tracing::info!(%refused, "leadership transfer to this member refused");
+                    Ok(Bytes::new())
+                }
+                Err(error) => Err(stopped(error)),
+            }
+        }
+        Kind::ReadIndex => shared.leader_read_index().await.map(|index| index.to_bytes()),
+        _ => {
+            let method = u8::parse(&mut payload)?;
+            shared.answer_call(from, method, payload).await
+        }
+    };
+    Ok(match answer {
+        Ok(payload) => Frame::new(Kind::Reply, frame.number, payload),
+        Err(error) => Frame::new(Kind::Failure, frame.number, error.to_bytes()),
+    })
+}
+
+fn stopped(error: impl std::fmt::Display) -> Error {
+    tracing::debug!(%error, "raft does not answer");
+    Error::Stopped
+}

@@ -1,0 +1,145 @@
+//! Who waits on this member for the outcome of which command.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use api::Error;
+use parking_lot::Mutex;
+use rand::Rng;
+use store::{CommandId, MemberId, Outcome};
+use tokio::sync::oneshot;
+
+/// Proposals of this member's clients that may be on their way at once. etcd answers "too many
+/// requests" when the gap between committed and applied passes 5,000; we bound what is in flight.
+pub(crate) const PROPOSALS_IN_FLIGHT_MAX: usize = 20_000;
+
+const SHARDS: usize = 16;
+
+/// What a waiting client is told.
+#[derive(Debug)]
+pub(crate) enum Signal {
+    /// The command was applied here.
+    Applied(Outcome),
+    /// The command did not enter the log, for certain: it may be proposed again.
+    NotProposed,
+}
+
+type Shard = Mutex<HashMap<u64, oneshot::Sender<Signal>>>;
+
+/// The clients' ends, by the sequence number of their command.
+pub(crate) struct Waiters {
+    member: MemberId,
+    next: AtomicU64,
+    in_flight: AtomicUsize,
+    shards: [Shard; SHARDS],
+}
+
+impl Waiters {
+    /// For the clients of `member`. Sequence numbers start at a random place, so that an entry an
+    /// earlier process of this member proposed is not taken for one of ours.
+    pub(crate) fn new(member: MemberId) -> Self {
+        let next = AtomicU64::new(u64::from(rand::rng().random::<u32>()) << 32);
+        Self {
+            member,
+            next,
+            in_flight: AtomicUsize::new(0),
+            shards: std::array::from_fn(|_| Mutex::default()),
+        }
+    }
+
+    /// A name for the next command.
+    pub(crate) fn next_id(&self) -> CommandId {
+        CommandId { member: self.member, sequence: self.next.fetch_add(1, Ordering::Relaxed) }
+    }
+
+    /// Registers interest in a command before it is proposed.
+    ///
+    /// # Errors
+    /// [`Error::TooManyRequests`] when [`PROPOSALS_IN_FLIGHT_MAX`] wait already.
+    pub(crate) fn register(&self, id: CommandId) -> Result<Waiting<'_>, Error> {
+        if self.in_flight.fetch_add(1, Ordering::Relaxed) >= PROPOSALS_IN_FLIGHT_MAX {
+            self.in_flight.fetch_sub(1, Ordering::Relaxed);
+            return Err(Error::TooManyRequests);
+        }
+        let (sender, receiver) = oneshot::channel();
+        self.shard(id.sequence).lock().insert(id.sequence, sender);
+        Ok(Waiting { waiters: self, sequence: id.sequence, receiver })
+    }
+
+    /// Hands an outcome to whoever waits for it here; most commands are other members'.
+    pub(crate) fn complete(&self, id: CommandId, outcome: Outcome) {
+        if id.member == self.member {
+            self.signal(id.sequence, Signal::Applied(outcome));
+        }
+    }
+
+    /// Tells the client that its command was turned away before it entered the log.
+    pub(crate) fn not_proposed(&self, sequence: u64) {
+        self.signal(sequence, Signal::NotProposed);
+    }
+
+    fn signal(&self, sequence: u64, signal: Signal) {
+        if let Some(sender) = self.shard(sequence).lock().remove(&sequence) {
+            // The client may have given up in this very moment.
+            let _ = sender.send(signal);
+        }
+    }
+
+    /// Proposals waiting now.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    fn shard(&self, sequence: u64) -> &Shard {
+        &self.shards[(sequence % SHARDS as u64) as usize]
+    }
+}
+
+/// A registered interest; dropping it gives the interest up.
+pub(crate) struct Waiting<'a> {
+    waiters: &'a Waiters,
+    sequence: u64,
+    /// Resolves when the command has been applied here, or refused.
+    pub(crate) receiver: oneshot::Receiver<Signal>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.waiters.shard(self.sequence).lock().remove(&self.sequence);
+        self.waiters.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use store::Reply;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_outcome_finds_its_waiter_and_only_that_one() {
+        let waiters = Waiters::new(MemberId(1));
+        let (first, second) = (waiters.next_id(), waiters.next_id());
+        let mut waiting_first = waiters.register(first).expect("room");
+        let waiting_second = waiters.register(second).expect("room");
+        let foreign = CommandId { member: MemberId(2), sequence: first.sequence };
+        waiters.complete(foreign, Ok(Reply::Empty));
+        assert!(waiting_first.receiver.try_recv().is_err());
+        waiters.complete(first, Ok(Reply::Empty));
+        assert!((&mut waiting_first.receiver).await.is_ok());
+        assert_eq!(waiters.in_flight(), 2);
+        drop((waiting_first, waiting_second));
+        assert_eq!(waiters.in_flight(), 0);
+    }
+
+    #[test]
+    fn what_is_in_flight_is_bounded() {
+        let waiters = Waiters::new(MemberId(1));
+        let held: Vec<_> = (0..PROPOSALS_IN_FLIGHT_MAX)
+            .map(|_| waiters.register(waiters.next_id()).expect("below the bound"))
+            .collect();
+        assert_eq!(waiters.register(waiters.next_id()).err(), Some(Error::TooManyRequests));
+        drop(held);
+        assert!(waiters.register(waiters.next_id()).is_ok());
+    }
+}
