@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use api::etcdserverpb::{PutRequest, RangeRequest, RangeResponse, ResponseHeader};
 use prost::Message;
-use raft::{Answer, Config, Hooks, Node};
+use quorate_raft::{Answer, Config, Hooks, Node};
 use store::{Change, MemberId, Op, Reply};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -129,6 +129,16 @@ async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// What the agent does once it runs; membership checks count only members that have started.
+async fn publish(node: &Node, name: &str) {
+    let attributes = store::MemberAttributes {
+        member: node.member_id(),
+        name: name.to_owned(),
+        client_urls: Vec::new(),
+    };
+    node.propose_op(Op::MemberAttributes(attributes)).await.expect("a leader");
+}
+
 fn leader(members: &[Member]) -> usize {
     members.iter().position(|member| member.node.status().is_leader).expect("a leader")
 }
@@ -186,6 +196,7 @@ async fn a_member_added_late_gets_a_snapshot_and_its_vote() {
         put(&members[0].node, &format!("k{number}"), "v").await;
     }
     let first = members[0].node.clone();
+    publish(&first, "m0").await;
     until("giving up the log", || first.log().state().0.is_some()).await;
     let (listener, url) = listeners(1).await.pop().expect("one socket");
     let added = first.member_add(vec![url.clone()], false).await.expect("a new member");
