@@ -135,7 +135,11 @@ impl Command {
     ///
     /// # Errors
     /// When the request does not parse.
-    pub fn from_request(id: CommandId, kind: CommandKind, raw: &[u8]) -> Result<Self, CommandError> {
+    pub fn from_request(
+        id: CommandId,
+        kind: CommandKind,
+        raw: &[u8],
+    ) -> Result<Self, CommandError> {
         let mut buffer = header(id, kind, raw.len());
         buffer.put_slice(raw);
         Self::decode(buffer.freeze())
@@ -159,10 +163,8 @@ impl Command {
             return Err(CommandError::Version(encoded[0]));
         }
         let kind = CommandKind::from_byte(encoded[1])?;
-        let id = CommandId {
-            member: MemberId(u64_at(&encoded, 2)),
-            sequence: u64_at(&encoded, 10),
-        };
+        let id =
+            CommandId { member: MemberId(u64_at(&encoded, 2)), sequence: u64_at(&encoded, 10) };
         let op = decode_body(kind, encoded.slice(HEADER_BYTES..))?;
         Ok(Self(Arc::new(Inner { encoded, id, op })))
     }
@@ -279,9 +281,7 @@ fn lease_ids(body: &[u8]) -> Result<Vec<LeaseId>, CommandError> {
     if !chunks.remainder().is_empty() {
         return Err(CommandError::Body("lease ids are not eight bytes each".to_owned()));
     }
-    Ok(chunks
-        .map(|id| LeaseId(i64::from_le_bytes(id.try_into().expect("eight bytes"))))
-        .collect())
+    Ok(chunks.map(|id| LeaseId(i64::from_le_bytes(id.try_into().expect("eight bytes")))).collect())
 }
 
 #[cfg(test)]

@@ -53,12 +53,7 @@ impl Record {
     /// Encodes a version of a key in one allocation of exactly the right size.
     pub fn encode(view: &RecordView<'_>) -> Self {
         let mut bytes = Vec::with_capacity(view.encoded_len());
-        put_bytes(TAG_KEY, view.key, &mut bytes);
-        put_int(TAG_CREATE, view.create_revision, &mut bytes);
-        put_int(TAG_MOD, view.mod_revision, &mut bytes);
-        put_int(TAG_VERSION, view.version, &mut bytes);
-        put_bytes(TAG_VALUE, view.value, &mut bytes);
-        put_int(TAG_LEASE, view.lease.0, &mut bytes);
+        view.write_to(&mut bytes);
         Self(bytes.into())
     }
 
@@ -120,6 +115,16 @@ impl<'a> RecordView<'a> {
             + int_len(self.version)
             + bytes_len(self.value)
             + int_len(self.lease.0)
+    }
+
+    /// Appends the encoded message.
+    pub(crate) fn write_to(&self, buffer: &mut Vec<u8>) {
+        put_bytes(TAG_KEY, self.key, buffer);
+        put_int(TAG_CREATE, self.create_revision, buffer);
+        put_int(TAG_MOD, self.mod_revision, buffer);
+        put_int(TAG_VERSION, self.version, buffer);
+        put_bytes(TAG_VALUE, self.value, buffer);
+        put_int(TAG_LEASE, self.lease.0, buffer);
     }
 
     /// Reads the fields without copying.
@@ -188,8 +193,8 @@ fn bytes_len(value: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use prost::Message;
     use proptest::prelude::*;
+    use prost::Message;
 
     use super::*;
 

@@ -1,0 +1,35 @@
+//! The member: everything the binary `quorate` is made of.
+//!
+//! It serves clients, decides when leases end and when history goes, and starts and stops the
+//! parts; what is stored and how members agree is the business of the crates below. Nothing here
+//! may change replicated state but by proposing a command.
+//!
+//! - [`config`]: command line, environment and file, checked and typed
+//! - [`logging`]: log lines to their sinks, without ever waiting for one
+//! - [`process`]: start, signals, stop
+//! - [`server`]: the client port, from socket to call
+//! - [`kv`], [`lease`], [`cluster`], [`maintenance`], [`watch`]: the services
+//! - [`http`]: health, version, metrics
+//! - [`compactor`]: history that is given up
+//! - [`member`]: what all of them have at hand
+
+pub mod cluster;
+pub mod compactor;
+pub mod config;
+mod fault;
+mod gate;
+pub mod hooks;
+pub mod http;
+pub mod kv;
+pub mod leader;
+pub mod lease;
+pub mod limits;
+pub mod logging;
+pub mod maintenance;
+pub mod member;
+pub mod metrics;
+pub mod process;
+pub mod quota;
+pub mod server;
+pub mod watch;
+pub mod watch_call;

@@ -1,0 +1,31 @@
+//! The binary `quorate`: one member of a cluster.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use agent::config::{Config, Request};
+
+/// Small when idle, quick when not, and the same with every C library.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match Config::from_process() {
+        Ok(Request::Print(text)) => {
+            // A reader who has seen enough closes the pipe; that is no failure.
+            let _ = io::stdout().write_all(text.as_bytes());
+            ExitCode::SUCCESS
+        }
+        Ok(Request::Start(config)) => match agent::process::run(*config) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("quorate: {error:#}");
+                ExitCode::FAILURE
+            }
+        },
+        Err(error) => {
+            eprintln!("quorate: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

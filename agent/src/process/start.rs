@@ -1,0 +1,152 @@
+//! Starts the parts of a member in order, and stops them in the opposite one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use raft::Node;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::{addresses, publish, settings};
+use crate::config::Config;
+use crate::hooks::{AgentHooks, Standing};
+use crate::lease::LeaseBook;
+use crate::member::{Member, Parts};
+use crate::metrics::Metrics;
+use crate::server::listener::{Acceptor, Port};
+use crate::watch::{Hub, WatchService};
+use crate::watch_call::MemberSource;
+use crate::{compactor, leader, lease, quota};
+
+/// How long answers in progress may take once the member stops.
+const DRAIN_MAX: Duration = Duration::from_secs(2);
+
+/// Log lines that other tools wait for have etcd's words (etcd-surface 5.1).
+const READY: &str = "ready to serve client requests";
+
+/// A member that serves.
+pub struct Running {
+    member: Arc<Member>,
+    stop: watch::Sender<bool>,
+    fatal: watch::Receiver<Option<String>>,
+    acceptors: JoinSet<()>,
+    tasks: JoinSet<()>,
+}
+
+/// Starts a member.
+///
+/// # Errors
+/// One line that says what is wrong and what to do.
+pub async fn start(config: Config) -> anyhow::Result<Running> {
+    if let Some(wal_dir) = &config.wal_dir {
+        let wal_dir = wal_dir.display();
+        bail!(
+            "--wal-dir {wal_dir} is not available in this release: the log is kept below --data-dir"
+        );
+    }
+    // Sockets first: a port in use must not leave a trace in the data directory.
+    let clients = addresses::open(&config.urls.listen_client, &config.urls).await?;
+    let metrics = addresses::open(&config.urls.listen_metrics, &config.urls).await?;
+    let peers = addresses::open(&config.urls.listen_peer, &config.urls).await?;
+
+    let parts = Parts {
+        standing: Arc::new(Standing::default()),
+        leases: Arc::new(LeaseBook::default()),
+        metrics: Arc::new(Metrics::new(config.extensive_metrics)),
+        watchers: Arc::new(Hub::new(settings::watching(&config))),
+    };
+    let (fatal_sender, fatal) = watch::channel(None);
+    let hooks = Arc::new(AgentHooks::new(parts.clone(), fatal_sender.clone()));
+    let node =
+        Node::start(settings::raft(&config, peers), hooks.clone()).await.context("cannot start")?;
+    hooks.attach(node.store().clone());
+
+    let source = MemberSource::new(node.clone(), move |reason| {
+        fatal_sender.send_if_modified(|known| known.replace(reason).is_none());
+    });
+    let source = Arc::new(source);
+    let watch_service = WatchService::new(parts.watchers.clone(), source.clone());
+    let member = Member::new(node, settings::limits(&config), parts, watch_service);
+    let member = Arc::new(member);
+    tracing::info!(
+        name = config.name,
+        member = %member.node.member_id(),
+        cluster = format!("{:x}", member.node.cluster_id()),
+        data_dir = %config.data_dir.display(),
+        "started"
+    );
+
+    let mut tasks = JoinSet::new();
+    tasks.spawn(member.watchers.clone().run(source));
+    spawn_duties(&mut tasks, &member, &config);
+    let (stop, stopping) = watch::channel(false);
+    let acceptor = Acceptor::new(member.clone(), stopping);
+    let mut acceptors = JoinSet::new();
+    listen(&mut acceptors, &acceptor, clients, Port::Clients);
+    listen(&mut acceptors, &acceptor, metrics, Port::Metrics);
+    tasks.spawn(announce(member.clone(), config));
+    Ok(Running { member, stop, fatal, acceptors, tasks })
+}
+
+fn spawn_duties(tasks: &mut JoinSet<()>, member: &Arc<Member>, config: &Config) {
+    let steps = compactor::Steps {
+        rows_max: config.tuning.compaction_rows_max,
+        pause: config.tuning.compaction_pause,
+    };
+    tasks.spawn(compactor::run_physical(member.clone(), steps));
+    tasks.spawn(compactor::run_auto(member.clone(), config.auto_compaction));
+    tasks.spawn(lease::run_expiry(member.clone()));
+    tasks.spawn(lease::run_takeover(member.clone()));
+    tasks.spawn(leader::run(member.clone()));
+    tasks.spawn(quota::run_clearing(member.clone()));
+}
+
+fn listen(tasks: &mut JoinSet<()>, acceptor: &Acceptor, listeners: Vec<TcpListener>, port: Port) {
+    for listener in listeners {
+        if let Ok(address) = listener.local_addr() {
+            tracing::info!(%address, ?port, "listening");
+        }
+        tasks.spawn(acceptor.clone().run(listener, port));
+    }
+}
+
+async fn announce(member: Arc<Member>, config: Config) {
+    let client_urls = settings::texts(&config.urls.advertise_client);
+    publish::publish(member, config.name, client_urls).await;
+    tracing::info!("{READY}");
+    if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
+        tracing::warn!(%error, "could not tell the service manager that the member is ready");
+    }
+}
+
+impl Running {
+    /// Waits until the member cannot go on and says why.
+    pub async fn fatal(&mut self) -> String {
+        match self.fatal.wait_for(Option::is_some).await {
+            Ok(reason) => reason.clone().unwrap_or_default(),
+            Err(_) => "the consensus layer has ended".to_owned(),
+        }
+    }
+
+    /// Stops in order: no new requests, those in progress are answered, leadership is handed over,
+    /// everything applied is on disk.
+    pub async fn stop(mut self) {
+        if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Stopping]) {
+            tracing::debug!(%error, "could not tell the service manager that the member stops");
+        }
+        self.stop.send_replace(true);
+        self.member.watchers.stop();
+        let drained = async {
+            while self.acceptors.join_next().await.is_some() {}
+            // Every connection holds a receiver until it ends.
+            self.stop.closed().await;
+        };
+        if tokio::time::timeout(DRAIN_MAX, drained).await.is_err() {
+            tracing::info!("requests still in progress are cut off");
+        }
+        self.tasks.shutdown().await;
+        self.member.node.shutdown().await;
+    }
+}

@@ -1,0 +1,206 @@
+//! The data directory: who may use it, whose it is, and which disks of peers it has met.
+//!
+//! ```text
+//! member/lock         locked while a process uses the directory
+//! member/identity     cluster, member and incarnation; docs/formats/identity.md
+//! member/pins         incarnations of peers; docs/formats/identity.md
+//! member/wal/         the raft log
+//! member/snap/        the database
+//! ```
+
+mod error;
+mod foreign;
+mod identity;
+mod pins;
+mod sealed;
+#[cfg(test)]
+mod tests;
+
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use parking_lot::Mutex;
+use rustix::fs::FlockOperation;
+use store::MemberId;
+
+pub use error::{DataDirError, PinMismatch};
+pub use identity::{Identity, Incarnation};
+use pins::Pins;
+
+use crate::backend::Backend;
+use crate::log::{Log, LogError, LogOptions, LogState};
+
+const MEMBER: &str = "member";
+const LOCK: &str = "lock";
+const IDENTITY: &str = "identity";
+const PINS: &str = "pins";
+const LOG: &str = "wal";
+const DATABASE: &str = "snap";
+
+/// Mode of directories made here: keys and values are nobody else's business.
+const PRIVATE: u32 = 0o700;
+
+/// A locked data directory. Dropped, it is free for another process.
+pub struct DataDir {
+    path: PathBuf,
+    identity: Mutex<Option<Identity>>,
+    pins: Mutex<Pins>,
+    /// Keeps the lock; the operating system releases it with the process, however that ends.
+    _lock: fs::File,
+}
+
+impl DataDir {
+    /// Locks the directory, made when missing, and reads what it says of itself.
+    ///
+    /// # Errors
+    /// When it belongs to something else or to nobody known, is in use, or cannot be used; one
+    /// line says what to do. Nothing in it is changed then.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, DataDirError> {
+        let path = path.into();
+        let member = path.join(MEMBER);
+        foreign::check(&path)?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(PRIVATE)
+            .create(&member)
+            .map_err(|error| DataDirError::io("making", &member, &error))?;
+        let lock = lock(&path, &member.join(LOCK))?;
+        let identity = sealed::read(&member.join(IDENTITY))?
+            .map(|text| Identity::parse(&text, &member.join(IDENTITY)))
+            .transpose()?;
+        let pins = Pins::open(&member.join(PINS))?;
+        Ok(Self { path, identity: Mutex::new(identity), pins: Mutex::new(pins), _lock: lock })
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whose it is; `None` in a new directory.
+    pub fn identity(&self) -> Option<Identity> {
+        *self.identity.lock()
+    }
+
+    /// Makes a new directory that of a member, with a fresh incarnation, durably: nothing that
+    /// names the member may be written or sent before.
+    ///
+    /// # Errors
+    /// When it has an identity already, or cannot be written.
+    pub fn create_identity(
+        &self,
+        cluster_id: u64,
+        member_id: MemberId,
+    ) -> Result<Identity, DataDirError> {
+        let mut current = self.identity.lock();
+        if current.is_some() {
+            return Err(DataDirError::HasIdentity { path: self.path.clone() });
+        }
+        let incarnation = Incarnation::random()
+            .map_err(|error| DataDirError::io("drawing a random number for", &self.path, &error))?;
+        let identity = Identity { cluster_id, member_id, incarnation, has_log: false };
+        self.write_identity(&identity)?;
+        *current = Some(identity);
+        Ok(identity)
+    }
+
+    fn write_identity(&self, identity: &Identity) -> Result<(), DataDirError> {
+        sealed::write(&self.path.join(MEMBER).join(IDENTITY), &identity.to_text())?;
+        // The names of the directories must survive as well.
+        sealed::sync_directory(&self.path)
+    }
+
+    /// Where the raft log is.
+    pub fn log_directory(&self) -> PathBuf {
+        self.path.join(MEMBER).join(LOG)
+    }
+
+    /// Where the database is.
+    pub fn database_directory(&self) -> PathBuf {
+        self.path.join(MEMBER).join(DATABASE)
+    }
+
+    /// Opens the raft log; `options.directory` and `options.must_exist` are set here. From the
+    /// first time on the log must be there: a member that lost its log lost votes and entries it
+    /// has acknowledged, and must not go on as if it had never had them.
+    ///
+    /// # Errors
+    /// When the directory has no identity yet, or the log cannot be opened.
+    pub fn open_log(&self, mut options: LogOptions) -> Result<(Log, LogState), DataDirError> {
+        let mut current = self.identity.lock();
+        let Some(identity) = current.as_mut() else {
+            return Err(DataDirError::NoIdentity { path: self.path.clone() });
+        };
+        options.directory = self.log_directory();
+        options.must_exist = identity.has_log;
+        let (log, state) = Log::open(options)?;
+        if !identity.has_log {
+            sealed::sync_directory(&self.path.join(MEMBER))?;
+            let begun = Identity { has_log: true, ..*identity };
+            self.write_identity(&begun)?;
+            *identity = begun;
+        }
+        Ok((log, state))
+    }
+
+    /// Checks that database and log belong together: what the log no longer has, the database has.
+    ///
+    /// # Errors
+    /// When the database is behind what was purged from the log: it was lost or put back from a
+    /// copy.
+    pub fn check_agreement(&self, log: &LogState, backend: &Backend) -> Result<(), DataDirError> {
+        let held = backend.position();
+        match log.purged.filter(|purged| held.is_none_or(|held| held.index < purged.index)) {
+            None => Ok(()),
+            Some(purged) => {
+                Err(DataDirError::DatabaseBehind { path: self.database_directory(), purged, held })
+            }
+        }
+    }
+
+    /// Accepts a peer's incarnation: the first one met is pinned durably before this returns, any
+    /// other one afterwards is refused, because a disk that was lost must not vote in the name of
+    /// the member that had it.
+    ///
+    /// # Errors
+    /// When another incarnation is pinned, or the pin cannot be made durable.
+    pub fn pin(&self, member: MemberId, incarnation: Incarnation) -> Result<(), PinMismatch> {
+        self.pins.lock().pin(member, incarnation)
+    }
+
+    /// The pinned incarnations, by member.
+    pub fn pins(&self) -> Vec<(MemberId, Incarnation)> {
+        self.pins.lock().all()
+    }
+
+    /// Forgets the pin of a member that was removed; its id is never used again.
+    ///
+    /// # Errors
+    /// When that cannot be made durable.
+    pub fn unpin(&self, member: MemberId) -> Result<(), DataDirError> {
+        self.pins.lock().unpin(member)
+    }
+}
+
+fn lock(directory: &Path, path: &Path) -> Result<fs::File, DataDirError> {
+    let file = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .map_err(|error| DataDirError::io("opening", path, &error))?;
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            Err(DataDirError::InUse { path: directory.to_owned() })
+        }
+        Err(error) => Err(DataDirError::io("locking", path, &error.into())),
+    }
+}
+
+impl From<LogError> for DataDirError {
+    fn from(error: LogError) -> Self {
+        Self::Log(error)
+    }
+}
