@@ -33,3 +33,6 @@ pub mod quota;
 pub mod server;
 pub mod watch;
 pub mod watch_call;
+
+#[cfg(test)]
+mod tests;

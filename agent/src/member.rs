@@ -43,6 +43,8 @@ pub struct Member {
     pub watch: WatchService,
     /// Who watches.
     pub watchers: Arc<Hub>,
+    /// Turns true when the member stops: no new requests, streams end.
+    pub stop: watch::Sender<bool>,
     leadership: watch::Receiver<Leadership>,
     cluster_id: u64,
     member_id: u64,
@@ -78,7 +80,14 @@ impl Member {
             metrics: parts.metrics,
             watchers: parts.watchers,
             watch,
+            stop: watch::Sender::new(false),
         }
+    }
+
+    /// Waits until the member stops.
+    pub async fn stopped(&self) {
+        // The sender lives as long as this value.
+        let _ = self.stop.subscribe().wait_for(|stop| *stop).await;
     }
 
     /// Whether this member knows a leader.

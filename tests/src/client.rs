@@ -177,7 +177,7 @@ pub struct Duplex<Q, P> {
 #[derive(Debug)]
 enum Replies<P> {
     Opening(tokio::task::JoinHandle<Answer<Streaming<P>>>),
-    Open(Streaming<P>),
+    Open(Box<Streaming<P>>),
 }
 
 impl<Q, P> Duplex<Q, P> {
@@ -207,7 +207,7 @@ impl<Q, P> Duplex<Q, P> {
     async fn advance(&mut self) -> Answer<Option<P>> {
         if let Replies::Opening(opening) = &mut self.replies {
             let stream = opening.await.expect("the opening task does not panic")?;
-            self.replies = Replies::Open(stream);
+            self.replies = Replies::Open(Box::new(stream));
         }
         match &mut self.replies {
             Replies::Open(stream) => stream.message().await,

@@ -58,7 +58,8 @@ impl Cluster {
 
     /// The founders with addresses and directories, none of them started.
     pub fn prepare(server: &Server, shape: Shape) -> Self {
-        let directory = tempfile::Builder::new().prefix("quorate-test-").tempdir().expect("a directory");
+        let directory =
+            tempfile::Builder::new().prefix("quorate-test-").tempdir().expect("a directory");
         let token = format!("token-{:x}", rand::random::<u64>());
         let flags = MemberFlags {
             initial_cluster: String::new(),

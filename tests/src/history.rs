@@ -132,7 +132,9 @@ impl History {
             if let Outcome::Written { key, value, revision } = &operation.outcome {
                 let other = writes.insert(*revision, (key.as_str(), value.as_str()));
                 if let Some((other_key, _)) = other {
-                    return Err(Violation(format!("revision {revision} wrote both {other_key} and {key}")));
+                    return Err(Violation(format!(
+                        "revision {revision} wrote both {other_key} and {key}"
+                    )));
                 }
             }
         }
@@ -218,7 +220,9 @@ impl History {
         mod_revision: i64,
     ) -> Result<(), Violation> {
         let explained = self.operations.iter().any(|other| match &other.outcome {
-            Outcome::Unknown { key: k, value: v } => k == key && v == value && other.began < read.ended,
+            Outcome::Unknown { key: k, value: v } => {
+                k == key && v == value && other.began < read.ended
+            }
             _ => false,
         });
         if explained {
@@ -233,13 +237,17 @@ impl History {
         for operation in &self.operations {
             let seen = match &operation.outcome {
                 Outcome::Read { key, found: Some((value, revision)), .. }
-                | Outcome::Written { key, value, revision } => (key.as_str(), value.as_str(), *revision),
+                | Outcome::Written { key, value, revision } => {
+                    (key.as_str(), value.as_str(), *revision)
+                }
                 _ => continue,
             };
             let (key, value, revision) = seen;
             let known = *revisions.entry((key, value)).or_insert(revision);
             if known != revision {
-                return violation(format!("{key}={value} is of revision {known} and of {revision}"));
+                return violation(format!(
+                    "{key}={value} is of revision {known} and of {revision}"
+                ));
             }
         }
         Ok(())
@@ -276,7 +284,8 @@ mod tests {
 
     #[test]
     fn concurrent_writes_may_come_in_either_order() {
-        let both = [(0, 10, written("a", 3)), (0, 10, written("b", 2)), (11, 12, read(Some(("a", 3)), 3))];
+        let both =
+            [(0, 10, written("a", 3)), (0, 10, written("b", 2)), (11, 12, read(Some(("a", 3)), 3))];
         assert_eq!(history(&both).check(), Ok(()));
     }
 
@@ -288,9 +297,11 @@ mod tests {
 
     #[test]
     fn a_stale_read_is_found() {
-        let stale = [(0, 1, written("a", 2)), (2, 3, written("b", 3)), (4, 5, read(Some(("a", 2)), 2))];
+        let stale =
+            [(0, 1, written("a", 2)), (2, 3, written("b", 3)), (4, 5, read(Some(("a", 2)), 2))];
         history(&stale).check().unwrap_err();
-        let torn = [(0, 1, written("a", 2)), (2, 3, written("b", 3)), (4, 5, read(Some(("a", 2)), 3))];
+        let torn =
+            [(0, 1, written("a", 2)), (2, 3, written("b", 3)), (4, 5, read(Some(("a", 2)), 3))];
         history(&torn).check().unwrap_err();
     }
 

@@ -110,7 +110,8 @@ impl Member {
     /// Starts the process; does not wait until it serves. Panics if it already runs.
     pub fn start(&mut self) {
         assert!(self.child.is_none(), "{} runs already", self.name);
-        let log = OpenOptions::new().create(true).append(true).open(self.log_path()).expect("a log");
+        let log =
+            OpenOptions::new().create(true).append(true).open(self.log_path()).expect("a log");
         let child = self
             .command()
             .stdin(Stdio::null())

@@ -24,7 +24,10 @@ const PATTERNS: &[(&str, &str)] = &[
     (r"remaining\([0-9]+s\)", "remaining(<time>)"),
     (r#""ttl":[0-9]+"#, r#""ttl":<time>"#),
     (r#""TTL" : [0-9]+"#, r#""TTL" : <time>"#),
-    (r#""(raft_term|raftTerm|raftIndex|raftAppliedIndex|dbSize|dbSizeInUse|hash)":[0-9]+"#, r#""$1":<n>"#),
+    (
+        r#""(raft_term|raftTerm|raftIndex|raftAppliedIndex|dbSize|dbSizeInUse|hash)":[0-9]+"#,
+        r#""$1":<n>"#,
+    ),
     (
         r#""(RaftTerm|RaftIndex|RaftAppliedIndex|DBSize|DBSizeInUse|Hash)" : [0-9]+"#,
         r#""$1" : <n>"#,

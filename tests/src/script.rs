@@ -189,7 +189,8 @@ mod tests {
 
     #[test]
     fn a_script_keeps_input_with_its_command() {
-        let script = Script::parse("members 3\n# x\n$ etcdctl txn\n| mod(\"a\") = \"0\"\n|\n").unwrap();
+        let script =
+            Script::parse("members 3\n# x\n$ etcdctl txn\n| mod(\"a\") = \"0\"\n|\n").unwrap();
         let Step::Run { input, .. } = &script.steps[0] else { panic!("a command") };
         assert_eq!((script.members, input.as_str()), (3, "mod(\"a\") = \"0\"\n\n"));
     }

@@ -91,7 +91,10 @@ impl Server {
             .and_then(|line| line.strip_prefix("etcd Version: "))
             .and_then(parse_version)
             .ok_or_else(|| {
-                format!("{} --version does not start with `etcd Version: X.Y.Z`: {text:?}", path.display())
+                format!(
+                    "{} --version does not start with `etcd Version: X.Y.Z`: {text:?}",
+                    path.display()
+                )
             })?;
         Ok(Self { path, kind, version })
     }

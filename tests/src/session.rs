@@ -75,7 +75,8 @@ impl<'a> Session<'a> {
         let follower = (0..self.cluster.members.len()).find(|&index| index != leader);
         let mut urls = Vec::new();
         for (index, member) in self.cluster.members.iter().enumerate() {
-            let status = member.client().status(pb::Empty {}).await.expect("status of a ready member");
+            let status =
+                member.client().status(pb::Empty {}).await.expect("status of a ready member");
             let header = status.header.expect("a header");
             let number = index + 1;
             let name = match (by_role, index) {
@@ -228,7 +229,9 @@ impl<'a> Session<'a> {
         let ended = loop {
             let line = tokio::time::timeout(COMMAND_TIMEOUT, background.lines.next_line())
                 .await
-                .unwrap_or_else(|_| panic!("{name}: no {until:?} within {COMMAND_TIMEOUT:?}; seen:\n{seen}"))
+                .unwrap_or_else(|_| {
+                    panic!("{name}: no {until:?} within {COMMAND_TIMEOUT:?}; seen:\n{seen}")
+                })
                 .expect("the output of a child");
             let Some(line) = line else { break true };
             seen.push_str(&line);

@@ -40,6 +40,10 @@ pub fn keep_alive(member: &Arc<Member>, body: Incoming) -> Answer {
         unread: BytesMut::new(),
         requests_ended: false,
         asking: None,
+        stopped: Box::pin({
+            let member = member.clone();
+            async move { member.stopped().await }
+        }),
         outcome: None,
     }))
 }
@@ -51,6 +55,8 @@ struct KeepAlive {
     requests_ended: bool,
     /// The leader is being asked; answers keep the order of the requests.
     asking: Option<BoxFuture<'static, Result<BytesMut, Error>>>,
+    /// Resolves when the member stops.
+    stopped: BoxFuture<'static, ()>,
     /// How the stream ended; set with the trailers.
     outcome: Option<Code>,
 }
@@ -66,7 +72,14 @@ impl Body for KeepAlive {
         if self.outcome.is_some() {
             return Poll::Ready(None);
         }
-        let step = ready!(self.poll_step(context));
+        let step = match self.poll_step(context) {
+            Poll::Ready(step) => step,
+            // Looked at only when there is nothing to answer.
+            Poll::Pending => {
+                ready!(self.stopped.as_mut().poll(context));
+                Err(Error::Stopped.into())
+            }
+        };
         Poll::Ready(Some(Ok(match step {
             Ok(Some(answers)) => BodyFrame::data(Frame::plain(answers.freeze())),
             Ok(None) => self.end(Code::Ok, ok_trailers()),

@@ -12,6 +12,7 @@ use anyhow::{Context, bail};
 
 use crate::config::Config;
 use crate::logging::Log;
+pub use start::{Running, start};
 
 /// How long log lines may take to be written at the end.
 const LOG_FLUSH_MAX: Duration = Duration::from_secs(1);

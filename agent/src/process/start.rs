@@ -1,5 +1,6 @@
 //! Starts the parts of a member in order, and stops them in the opposite one.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,10 +30,10 @@ const READY: &str = "ready to serve client requests";
 /// A member that serves.
 pub struct Running {
     member: Arc<Member>,
-    stop: watch::Sender<bool>,
     fatal: watch::Receiver<Option<String>>,
     acceptors: JoinSet<()>,
     tasks: JoinSet<()>,
+    addresses: Vec<SocketAddr>,
 }
 
 /// Starts a member.
@@ -81,13 +82,13 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let mut tasks = JoinSet::new();
     tasks.spawn(member.watchers.clone().run(source));
     spawn_duties(&mut tasks, &member, &config);
-    let (stop, stopping) = watch::channel(false);
-    let acceptor = Acceptor::new(member.clone(), stopping);
+    let acceptor = Acceptor::new(member.clone());
     let mut acceptors = JoinSet::new();
+    let addresses = clients.iter().filter_map(|listener| listener.local_addr().ok()).collect();
     listen(&mut acceptors, &acceptor, clients, Port::Clients);
     listen(&mut acceptors, &acceptor, metrics, Port::Metrics);
     tasks.spawn(announce(member.clone(), config));
-    Ok(Running { member, stop, fatal, acceptors, tasks })
+    Ok(Running { member, fatal, acceptors, tasks, addresses })
 }
 
 fn spawn_duties(tasks: &mut JoinSet<()>, member: &Arc<Member>, config: &Config) {
@@ -122,6 +123,11 @@ async fn announce(member: Arc<Member>, config: Config) {
 }
 
 impl Running {
+    /// Where clients are served; the system has chosen the ports that were left open.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
     /// Waits until the member cannot go on and says why.
     pub async fn fatal(&mut self) -> String {
         match self.fatal.wait_for(Option::is_some).await {
@@ -136,12 +142,12 @@ impl Running {
         if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Stopping]) {
             tracing::debug!(%error, "could not tell the service manager that the member stops");
         }
-        self.stop.send_replace(true);
+        self.member.stop.send_replace(true);
         self.member.watchers.stop();
         let drained = async {
             while self.acceptors.join_next().await.is_some() {}
             // Every connection holds a receiver until it ends.
-            self.stop.closed().await;
+            self.member.stop.closed().await;
         };
         if tokio::time::timeout(DRAIN_MAX, drained).await.is_err() {
             tracing::info!("requests still in progress are cut off");

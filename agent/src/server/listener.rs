@@ -83,8 +83,9 @@ pub struct Acceptor {
 }
 
 impl Acceptor {
-    /// `stop` turns true when no more requests are to be taken.
-    pub fn new(member: Arc<Member>, stop: watch::Receiver<bool>) -> Self {
+    /// Serves until [`Member::stop`] turns true.
+    pub fn new(member: Arc<Member>) -> Self {
+        let stop = member.stop.subscribe();
         Self { member, connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)), stop }
     }
 

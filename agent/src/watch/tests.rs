@@ -481,3 +481,15 @@ async fn many_watchers_on_many_streams_see_every_revision_in_order_under_load() 
     }
     writing.await.unwrap();
 }
+
+#[tokio::test]
+async fn ten_thousand_watchers_share_a_stream() {
+    let world = World::start(options());
+    let mut client = world.open().await;
+    for _ in 0..10_000 {
+        client.create(all_keys());
+    }
+    for watch_id in 0..10_000 {
+        assert_eq!(client.created().await.watch_id, watch_id);
+    }
+}

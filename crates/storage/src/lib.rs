@@ -15,6 +15,8 @@
 mod backend;
 mod data_dir;
 mod files;
+#[cfg(test)]
+mod kill;
 mod log;
 mod position;
 mod snapshot;

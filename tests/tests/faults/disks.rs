@@ -128,7 +128,9 @@ pub fn cannot_mount() -> Option<String> {
         return Some("not root".to_owned());
     }
     let directory = tempfile::tempdir().ok()?;
-    Tmpfs::mount(&directory.path().join("probe"), "size=1m").err().map(|reason| format!("no tmpfs: {reason}"))
+    Tmpfs::mount(&directory.path().join("probe"), "size=1m")
+        .err()
+        .map(|reason| format!("no tmpfs: {reason}"))
 }
 
 /// A member that is alone in its cluster, with everything below `directory`.

@@ -76,7 +76,8 @@ pub async fn no_majority(server: Server) {
     // Both have to fail within the server's own request timeout of seven seconds and some.
     let status = survivor.put(put("b")).await.unwrap_err();
     let expected = "etcdserver: request timed out";
-    let told = status.message().starts_with(expected) || status.message() == "etcdserver: no leader";
+    let told =
+        status.message().starts_with(expected) || status.message() == "etcdserver: no leader";
     assert!(status.code() == tonic::Code::Unavailable && told, "{status:?}");
     let read = pb::RangeRequest { key: "a".into(), ..Default::default() };
     survivor.range(read.clone()).await.unwrap_err();

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use quorate_tests::{Client, Cluster, History, Operation, Outcome, eventually, eventually_within, pb};
+use quorate_tests::{
+    Client, Cluster, History, Operation, Outcome, eventually, eventually_within, pb,
+};
 use tokio::task::JoinHandle;
 
 /// How long a client waits for one answer before it calls the outcome unknown.
@@ -36,7 +38,12 @@ impl Load {
             for _ in 0..per_member {
                 let client = connection.with_timeout(ANSWER_TIMEOUT);
                 let number = clients.len();
-                clients.push(tokio::spawn(work(number, client, stop.clone(), acknowledged.clone())));
+                clients.push(tokio::spawn(work(
+                    number,
+                    client,
+                    stop.clone(),
+                    acknowledged.clone(),
+                )));
             }
         }
         Self { stop, acknowledged, clients }
@@ -84,7 +91,9 @@ async fn work(
                 acknowledged.fetch_add(1, Ordering::Relaxed);
             }
             // A dead member refuses at once: give others the processor.
-            Some(Outcome::Unknown { .. }) | None => tokio::time::sleep(Duration::from_millis(20)).await,
+            Some(Outcome::Unknown { .. }) | None => {
+                tokio::time::sleep(Duration::from_millis(20)).await
+            }
             Some(Outcome::Read { .. }) => {}
         }
         if let Some(outcome) = outcome {
@@ -113,9 +122,10 @@ async fn write(client: &Client, key: String, value: String) -> Outcome {
 async fn read(client: &Client, key: String) -> Option<Outcome> {
     let request = pb::RangeRequest { key: key.clone().into(), ..Default::default() };
     let answer = client.range(request).await.ok()?;
-    let found = answer.kvs.first().map(|kv| {
-        (String::from_utf8_lossy(&kv.value).into_owned(), kv.mod_revision)
-    });
+    let found = answer
+        .kvs
+        .first()
+        .map(|kv| (String::from_utf8_lossy(&kv.value).into_owned(), kv.mod_revision));
     Some(Outcome::Read { key, found, revision: answer.header.expect("a header").revision })
 }
 
@@ -184,8 +194,9 @@ async fn every_acknowledged_write_is_in_the_history(client: &Client, history: &H
     }
     assert!(previous > last);
     for (revision, key, value) in history.acknowledged_writes() {
-        let (stored_key, stored_value) =
-            stored.get(&revision).unwrap_or_else(|| panic!("revision {revision} is lost: {key}={value}"));
+        let (stored_key, stored_value) = stored
+            .get(&revision)
+            .unwrap_or_else(|| panic!("revision {revision} is lost: {key}={value}"));
         assert_eq!((stored_key, stored_value), (&key.into(), &value.into()), "revision {revision}");
     }
 }
@@ -205,5 +216,8 @@ pub async fn hashes_agree(members: &[Client]) {
         .await;
         hashes.push((answer.hash, answer.compact_revision));
     }
-    assert!(hashes.iter().all(|hash| *hash == hashes[0]), "HashKV at {revision} differs: {hashes:?}");
+    assert!(
+        hashes.iter().all(|hash| *hash == hashes[0]),
+        "HashKV at {revision} differs: {hashes:?}"
+    );
 }

@@ -3,6 +3,8 @@
 //! The judge of all crash cases is the same: each acknowledged write is there with its value, the
 //! history has an order that explains it ([`quorate_tests::History`]), and all members hash equal.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 mod crash;
 mod disks;
 mod leaders;
@@ -34,11 +36,19 @@ fn main() -> ExitCode {
     suite.on_ours("half_a_frame_holds_nobody_up", None, strangers::half_a_frame);
     suite.on_ours("wrong_flags_and_variables_are_named", None, refusals::flags);
     suite.on_ours("a_port_in_use_is_named", None, refusals::port_in_use);
-    suite.on_ours("a_second_process_on_a_data_directory_is_refused", None, refusals::second_process);
+    suite.on_ours(
+        "a_second_process_on_a_data_directory_is_refused",
+        None,
+        refusals::second_process,
+    );
     let no_etcd = Server::references().is_empty().then(|| "no real etcd installed".to_owned());
     suite.on_ours("a_data_directory_of_real_etcd_is_refused", no_etcd, refusals::etcds_directory);
     suite.on_ours("a_torn_end_of_the_log_is_dropped", None, disks::torn_end);
-    suite.on_ours("a_corrupt_middle_of_the_log_is_refused_with_advice", None, disks::corrupt_middle);
+    suite.on_ours(
+        "a_corrupt_middle_of_the_log_is_refused_with_advice",
+        None,
+        disks::corrupt_middle,
+    );
     suite.on_ours("a_read_only_directory_is_named", disks::cannot_mount(), disks::read_only);
     suite.on_ours("a_full_disk_loses_nothing", disks::cannot_mount(), disks::full);
     suite.main()

@@ -52,7 +52,8 @@ pub async fn half_a_frame(server: Server) {
             let mut stream = TcpStream::connect(&address).unwrap();
             let _ = stream.write_all(PREFACE).and_then(|()| stream.write_all(&frame));
             let mut stream_http1 = TcpStream::connect(&address).unwrap();
-            let _ = stream_http1.write_all(b"POST /v3/kv/put HTTP/1.1\r\ncontent-length: 100\r\n\r\n{");
+            let _ =
+                stream_http1.write_all(b"POST /v3/kv/put HTTP/1.1\r\ncontent-length: 100\r\n\r\n{");
             open.extend([stream, stream_http1]);
         }
     }

@@ -4,10 +4,14 @@
 //! the reference and the others are compared with it too, so that what differs between etcd's own
 //! releases is known.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use quorate_tests::{Script, Server, Suite, etcdctl, extended, readable_diff, run_script};
+use quorate_tests::{
+    Cluster, Script, Server, Shape, Suite, etcdctl, extended, readable_diff, run_script,
+};
 
 fn main() -> ExitCode {
     let references = Server::references();
@@ -19,9 +23,9 @@ fn main() -> ExitCode {
     };
     let mut suite = Suite::new();
     for path in script_files() {
-        let name = path.file_stem().and_then(|stem| stem.to_str()).expect("a UTF-8 name").to_owned();
-        let long = name.starts_with("extended_").then(extended).flatten();
-        let skip = missing.clone().or(long);
+        let name =
+            path.file_stem().and_then(|stem| stem.to_str()).expect("a UTF-8 name").to_owned();
+        let skip = missing.clone();
         let reference = references.first().cloned();
         let (tool, script) = (etcdctl.clone().unwrap_or_default(), path.clone());
         suite.on_ours(&name, skip.clone(), move |ours| async move {
@@ -36,7 +40,32 @@ fn main() -> ExitCode {
             });
         }
     }
+    let no_tool = etcdctl.is_none().then(|| "no etcdctl".to_owned());
+    let tool = etcdctl.unwrap_or_default();
+    suite.on_ours(
+        "extended_check_perf_passes",
+        no_tool.or_else(extended),
+        move |ours| async move {
+            check_perf(&ours, &tool).await;
+        },
+    );
     suite.main()
+}
+
+/// `check perf` runs for a minute and prints rates, so its verdict is looked at, not compared.
+async fn check_perf(server: &Server, etcdctl: &Path) {
+    let cluster = Cluster::start(server, Shape::of(1)).await;
+    let child = tokio::process::Command::new(etcdctl)
+        .args(["check", "perf", "--load=s", "--endpoints", &cluster.members[0].client_url()])
+        .env("ETCDCTL_API", "3")
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(std::time::Duration::from_secs(150), child)
+        .await
+        .expect("`check perf` ends after its minute")
+        .expect("etcdctl starts");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.trim_end().ends_with("PASS"), "{said}");
 }
 
 async fn compare(reference: &Server, subject: &Server, etcdctl: &Path, path: &Path) {

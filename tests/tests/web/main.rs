@@ -1,5 +1,7 @@
 //! The plain HTTP side of a member: etcd-surface 3.1, with a client that knows nothing of gRPC.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use std::process::ExitCode;
 
 use http::{Method, StatusCode};
@@ -12,7 +14,10 @@ fn main() -> ExitCode {
     suite.on_each("health_tells_of_an_alarm", health_tells_of_an_alarm);
     suite.on_each("health_without_quorum_is_false", health_without_quorum_is_false);
     suite.on_each("version_names_server_and_cluster", version_names_server_and_cluster);
-    suite.on_each("probes_answer_ok_and_explain_themselves", probes_answer_ok_and_explain_themselves);
+    suite.on_each(
+        "probes_answer_ok_and_explain_themselves",
+        probes_answer_ok_and_explain_themselves,
+    );
     suite.on_each("metrics_have_etcds_names", metrics_have_etcds_names);
     suite.on_each("unknown_paths_are_not_found", unknown_paths_are_not_found);
     suite.on_each("cors_headers_are_always_there", cors_headers_are_always_there);
@@ -60,7 +65,10 @@ async fn health_tells_of_an_alarm(server: Server) {
     if server.at_least(3, 5) {
         assert_eq!(json(&page)["reason"], "ALARM NOSPACE");
         let excluded = get(&address, "/health?exclude=NOSPACE").await;
-        assert_eq!((excluded.status, &json(&excluded)["health"]), (StatusCode::OK, &Value::from("true")));
+        assert_eq!(
+            (excluded.status, &json(&excluded)["health"]),
+            (StatusCode::OK, &Value::from("true"))
+        );
     }
 }
 

@@ -123,7 +123,10 @@ pub fn watching(key: &str, range_end: &str, start_revision: i64) -> pb::WatchCre
 }
 
 /// Creates a watcher and gives its `created` response.
-pub async fn create(stream: &mut WatchStream, request: pb::WatchCreateRequest) -> pb::WatchResponse {
+pub async fn create(
+    stream: &mut WatchStream,
+    request: pb::WatchCreateRequest,
+) -> pb::WatchResponse {
     stream.send(watch_create(request)).await;
     let created = stream.expect().await;
     assert!(created.created && created.events.is_empty(), "{created:?}");

@@ -64,7 +64,8 @@ pub async fn bad_member_urls_and_ids_are_refused(server: Server) {
     // A fresh cluster refuses learners until its version is decided; that answer is not meant here.
     let answer = eventually("the cluster version is decided", async || {
         let answer = settled(async || hasty.member_add(add.clone()).await).await;
-        let undecided = matches!(&answer, Err(status) if status.message() == "etcdserver: not capable");
+        let undecided =
+            matches!(&answer, Err(status) if status.message() == "etcdserver: not capable");
         (!undecided).then_some(answer)
     })
     .await;
@@ -82,7 +83,10 @@ pub async fn an_added_member_is_nameless_until_it_starts(server: Server) {
     })
     .await;
     let member = added.member.unwrap();
-    assert_eq!((member.name.as_str(), &member.client_urls, &member.peer_urls), ("", &vec![], &peer_urls));
+    assert_eq!(
+        (member.name.as_str(), &member.client_urls, &member.peer_urls),
+        ("", &vec![], &peer_urls)
+    );
     assert!(member.is_learner && added.members.len() == 2);
     assert_eq!(added.header.unwrap().revision, 0);
 
@@ -129,7 +133,11 @@ pub async fn learners_are_limited_and_promoted_when_ready(server: Server) {
     .await;
     let unsupported =
         if server.at_least(3, 6) { Code::FailedPrecondition } else { Code::Unavailable };
-    refused(learner.range(get("a")).await, unsupported, "etcdserver: rpc not supported for learner");
+    refused(
+        learner.range(get("a")).await,
+        unsupported,
+        "etcdserver: rpc not supported for learner",
+    );
     let status = learner.status(pb::Empty {}).await.unwrap();
     assert!(status.is_learner, "{status:?}");
     let promoted = eventually("the learner is promoted", async || {
@@ -139,4 +147,33 @@ pub async fn learners_are_limited_and_promoted_when_ready(server: Server) {
     assert!(promoted.members.iter().all(|member| !member.is_learner), "{promoted:?}");
     cluster.members[joiner].ready().await;
     assert_eq!(cluster.members[joiner].client().range(get("a")).await.unwrap().count, 1);
+}
+
+/// etcdctl prints the cluster after `member add` from a list it asks the same member for.
+pub async fn an_added_member_is_listed_by_whoever_answered_on_three(server: Server) {
+    let cluster = Cluster::start(&server, Shape::of(3)).await;
+    for client in cluster.clients() {
+        let port = Port::claim();
+        let request = pb::MemberAddRequest { peer_urls: vec![port.url()], is_learner: true };
+        let added = eventually("a learner can be added", async || {
+            client.member_add(request.clone()).await.ok()
+        })
+        .await;
+        let id = added.member.unwrap().id;
+        for linearizable in [false, true] {
+            let listed = client.member_list(pb::MemberListRequest { linearizable }).await.unwrap();
+            assert_eq!(listed.header.unwrap().member_id, added.header.as_ref().unwrap().member_id);
+            let ids: Vec<u64> = listed.members.iter().map(|member| member.id).collect();
+            assert!(ids.contains(&id), "{id} was added and is not in {ids:?}");
+        }
+        client.member_remove(pb::MemberIdRequest { id }).await.unwrap();
+        if server.at_least(3, 5) {
+            // Linearizable lists came with 3.5.
+            for other in cluster.clients() {
+                let request = pb::MemberListRequest { linearizable: true };
+                let listed = other.member_list(request).await.unwrap();
+                assert!(listed.members.iter().all(|member| member.id != id), "removed, but listed");
+            }
+        }
+    }
 }

@@ -37,7 +37,10 @@ pub async fn an_object_lives_through_create_update_delete(server: Server) {
     let key = "/registry/pods/default/web";
     let created = guarded(&client, key, 0, op(put(key, "v1"))).await.unwrap();
     let conflict = guarded(&client, key, 0, op(put(key, "again"))).await.unwrap_err();
-    assert_eq!((conflict.kvs[0].mod_revision, conflict.kvs[0].value.as_ref()), (created, b"v1".as_ref()));
+    assert_eq!(
+        (conflict.kvs[0].mod_revision, conflict.kvs[0].value.as_ref()),
+        (created, b"v1".as_ref())
+    );
     let updated = guarded(&client, key, created, op(put(key, "v2"))).await.unwrap();
     assert_eq!(updated, created + 1);
     let stale = guarded(&client, key, created, op(put(key, "lost update"))).await.unwrap_err();
@@ -118,7 +121,10 @@ pub async fn the_compactor_races_itself_safely(server: Server) {
     assert!(attempt(0, "4").await.succeeded);
     let lost = attempt(0, "4").await;
     let Some(pb::Response::Range(range)) = &lost.responses[0].response else { panic!("a range") };
-    assert_eq!((lost.succeeded, range.kvs[0].version, range.kvs[0].value.as_ref()), (false, 1, b"4".as_ref()));
+    assert_eq!(
+        (lost.succeeded, range.kvs[0].version, range.kvs[0].value.as_ref()),
+        (false, 1, b"4".as_ref())
+    );
     assert!(attempt(1, "5").await.succeeded);
     client.compact(compact(4)).await.unwrap();
     assert_eq!(client.range(get("a")).await.unwrap().kvs[0].value, "3");

@@ -60,9 +60,15 @@ pub async fn limit_count_and_more_agree(server: Server) {
     for key in ["a", "b", "c"] {
         put_at(&client, key, key).await;
     }
-    for (limit, shown, more) in [(0, 3, false), (-1, 3, false), (2, 2, true), (3, 3, false), (4, 3, false)] {
+    for (limit, shown, more) in
+        [(0, 3, false), (-1, 3, false), (2, 2, true), (3, 3, false), (4, 3, false)]
+    {
         let answer = client.range(pb::RangeRequest { limit, ..everything() }).await.unwrap();
-        assert_eq!((answer.kvs.len(), answer.more, answer.count), (shown, more, 3), "limit {limit}");
+        assert_eq!(
+            (answer.kvs.len(), answer.more, answer.count),
+            (shown, more, 3),
+            "limit {limit}"
+        );
     }
     let request = pb::RangeRequest { count_only: true, limit: 1, ..everything() };
     let counted = client.range(request).await.unwrap();
@@ -178,7 +184,10 @@ pub async fn previous_values_are_returned_when_asked_for(server: Server) {
     let previous = client.put(keep).await.unwrap().prev_kv.unwrap();
     assert_eq!((previous.value.as_ref(), previous.mod_revision), (b"3".as_ref(), 4));
     let now = client.range(get("a")).await.unwrap().kvs.remove(0);
-    assert_eq!((now.value.as_ref(), now.create_revision, now.mod_revision, now.version), (b"3".as_ref(), 2, 5, 4));
+    assert_eq!(
+        (now.value.as_ref(), now.create_revision, now.mod_revision, now.version),
+        (b"3".as_ref(), 2, 5, 4)
+    );
 }
 
 pub async fn deletions_share_one_revision(server: Server) {

@@ -92,7 +92,10 @@ pub async fn revoking_deletes_all_keys_in_one_revision(server: Server) {
     create(&mut stream, watching("\0", "\0", 0)).await;
     let revoked = client.lease_revoke(pb::LeaseIdRequest { id: 5 }).await.unwrap();
     assert_eq!(revoked.header.unwrap().revision, 5);
-    assert_eq!(shorts(&events(&mut stream, 0, 3).await), ["delete a@5", "delete b@5", "delete c@5"]);
+    assert_eq!(
+        shorts(&events(&mut stream, 0, 3).await),
+        ["delete a@5", "delete b@5", "delete c@5"]
+    );
     // Without keys there is nothing to write.
     grant(&client, 6, 100).await;
     let revoked = client.lease_revoke(pb::LeaseIdRequest { id: 6 }).await.unwrap();

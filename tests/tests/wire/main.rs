@@ -3,6 +3,8 @@
 //!
 //! Where releases of etcd differ, the case says so with `server.at_least(major, minor)`.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 mod ask;
 mod cluster;
 mod kubernetes;
@@ -78,7 +80,8 @@ fn main() -> ExitCode {
         cluster: cluster_headers_have_no_revision
             bad_member_urls_and_ids_are_refused
             an_added_member_is_nameless_until_it_starts
-            learners_are_limited_and_promoted_when_ready;
+            learners_are_limited_and_promoted_when_ready
+            an_added_member_is_listed_by_whoever_answered_on_three;
         maintenance: status_describes_the_member
             hash_kv_follows_the_content
             compaction_is_refused_with_etcds_texts

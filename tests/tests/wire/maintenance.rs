@@ -115,7 +115,8 @@ pub async fn move_leader_checks_its_target(server: Server) {
     let text = "etcdserver: bad leader transferee";
     refused(at_leader.move_leader(to(77)).await, Code::FailedPrecondition, text);
     assert_eq!(at_leader.move_leader(to(follower_id)).await.unwrap().header, None);
-    eventually("the follower leads", async || (cluster.leader().await == follower).then_some(())).await;
+    eventually("the follower leads", async || (cluster.leader().await == follower).then_some(()))
+        .await;
     put_at(&cluster.members[leader].client(), "a", "1").await;
 }
 
@@ -153,5 +154,8 @@ pub async fn a_full_quota_refuses_writes_and_says_so(server: Server) {
     .await;
     // Making room is always possible.
     client.delete_range(crate::ask::delete_between("k", "l")).await.unwrap();
-    client.compact(compact(client.range(get("k")).await.unwrap().header.unwrap().revision)).await.unwrap();
+    client
+        .compact(compact(client.range(get("k")).await.unwrap().header.unwrap().revision))
+        .await
+        .unwrap();
 }

@@ -75,12 +75,14 @@ pub async fn range_compares_need_every_key(server: Server) {
     let (_cluster, client) = one(&server).await;
     put_at(&client, "k/1", "same").await;
     put_at(&client, "k/2", "same").await;
-    let over = |compare: pb::Compare| pb::Compare { range_end: Bytes::from_static(b"k0"), ..compare };
+    let over =
+        |compare: pb::Compare| pb::Compare { range_end: Bytes::from_static(b"k0"), ..compare };
     let same = over(compare("k/", Equal, Value(b"same".into())));
     assert!(succeeds(&client, vec![same.clone()]).await);
     put_at(&client, "k/2", "other").await;
     assert!(!succeeds(&client, vec![same]).await);
-    let nowhere = |compare: pb::Compare| pb::Compare { range_end: Bytes::from_static(b"z0"), ..compare };
+    let nowhere =
+        |compare: pb::Compare| pb::Compare { range_end: Bytes::from_static(b"z0"), ..compare };
     assert!(succeeds(&client, vec![nowhere(compare("z/", Equal, Version(0)))]).await);
     assert!(!succeeds(&client, vec![nowhere(compare("z/", Equal, Value(b"".into())))]).await);
 }
@@ -115,10 +117,16 @@ pub async fn later_operations_see_earlier_ones(server: Server) {
 pub async fn nested_headers_carry_only_the_revision(server: Server) {
     let (_cluster, client) = one(&server).await;
     let nested = always(vec![op(get("a"))]);
-    let request = always(vec![op(get("a")), op(put("a", "1")), op(delete("b")), op(nested), op(get("a"))]);
+    let request =
+        always(vec![op(get("a")), op(put("a", "1")), op(delete("b")), op(nested), op(get("a"))]);
     let answer = client.txn(request).await.unwrap();
     let outer = answer.header.unwrap();
-    assert!(outer.cluster_id != 0 && outer.member_id != 0 && outer.raft_term != 0 && outer.revision == 2);
+    assert!(
+        outer.cluster_id != 0
+            && outer.member_id != 0
+            && outer.raft_term != 0
+            && outer.revision == 2
+    );
     let revisions: Vec<i64> = answer
         .responses
         .into_iter()
@@ -184,7 +192,10 @@ pub async fn overlaps_that_are_allowed(server: Server) {
         vec![op(delete_between("a", "\0")), op(put("z", "1"))],
     ];
     for (number, success) in cases.into_iter().enumerate() {
-        client.txn(always(success)).await.unwrap_or_else(|status| panic!("case {number}: {status:?}"));
+        client
+            .txn(always(success))
+            .await
+            .unwrap_or_else(|status| panic!("case {number}: {status:?}"));
         if number == 3 {
             assert_eq!(client.range(get("n")).await.unwrap().kvs[0].value, "then");
         }
@@ -200,7 +211,8 @@ pub async fn overlaps_that_are_allowed(server: Server) {
 
 pub async fn the_operations_budget_is_shared_with_nested_transactions(server: Server) {
     let (_cluster, client) = one(&server).await;
-    let puts = |count: usize| (0..count).map(|n| op(put(&format!("k{n}"), "v"))).collect::<Vec<_>>();
+    let puts =
+        |count: usize| (0..count).map(|n| op(put(&format!("k{n}"), "v"))).collect::<Vec<_>>();
     let reads = |count: usize| (0..count).map(|_| op(get("x"))).collect::<Vec<_>>();
     let text = "etcdserver: too many operations in txn request";
     client.txn(always(puts(128))).await.unwrap();
@@ -237,12 +249,36 @@ pub async fn nothing_happens_when_one_operation_is_invalid(server: Server) {
         (op(get("")), bad, "etcdserver: key is not provided"),
         (op(delete("")), bad, "etcdserver: key is not provided"),
         (pb::RequestOp { request: None }, bad, "etcdserver: key not found"),
-        (op(pb::PutRequest { ignore_value: true, ..put("c", "") }), bad, "etcdserver: key not found"),
-        (op(pb::PutRequest { ignore_value: true, ..put("c", "x") }), bad, "etcdserver: value is provided"),
-        (op(pb::PutRequest { ignore_lease: true, lease: 1, ..put("c", "x") }), bad, "etcdserver: lease is provided"),
-        (op(pb::PutRequest { lease: 99, ..put("c", "x") }), Code::NotFound, "etcdserver: requested lease not found"),
-        (op(pb::RangeRequest { revision: 1, ..get("a") }), Code::OutOfRange, "etcdserver: mvcc: required revision has been compacted"),
-        (op(pb::RangeRequest { revision: 99, ..get("a") }), Code::OutOfRange, "etcdserver: mvcc: required revision is a future revision"),
+        (
+            op(pb::PutRequest { ignore_value: true, ..put("c", "") }),
+            bad,
+            "etcdserver: key not found",
+        ),
+        (
+            op(pb::PutRequest { ignore_value: true, ..put("c", "x") }),
+            bad,
+            "etcdserver: value is provided",
+        ),
+        (
+            op(pb::PutRequest { ignore_lease: true, lease: 1, ..put("c", "x") }),
+            bad,
+            "etcdserver: lease is provided",
+        ),
+        (
+            op(pb::PutRequest { lease: 99, ..put("c", "x") }),
+            Code::NotFound,
+            "etcdserver: requested lease not found",
+        ),
+        (
+            op(pb::RangeRequest { revision: 1, ..get("a") }),
+            Code::OutOfRange,
+            "etcdserver: mvcc: required revision has been compacted",
+        ),
+        (
+            op(pb::RangeRequest { revision: 99, ..get("a") }),
+            Code::OutOfRange,
+            "etcdserver: mvcc: required revision is a future revision",
+        ),
     ];
     for (operation, code, text) in cases {
         refused(client.txn(always(vec![op(put("b", "1")), operation.clone()])).await, code, text);
@@ -250,7 +286,8 @@ pub async fn nothing_happens_when_one_operation_is_invalid(server: Server) {
         refused(client.txn(nested).await, code, text);
     }
     // A compare without a key is refused, too.
-    let request = pb::TxnRequest { compare: vec![compare("", Equal, Version(0))], ..Default::default() };
+    let request =
+        pb::TxnRequest { compare: vec![compare("", Equal, Version(0))], ..Default::default() };
     refused(client.txn(request).await, bad, "etcdserver: key is not provided");
     let present = client.range(everything()).await.unwrap();
     assert_eq!((present.count, present.header.unwrap().revision), (1, 2), "nothing happened");

@@ -95,7 +95,8 @@ pub async fn a_replay_equals_what_was_seen_live(server: Server) {
         }
     }
     let seen = events(&mut live, 0, 48).await;
-    let revisions: Vec<i64> = seen.iter().map(|event| event.kv.as_ref().unwrap().mod_revision).collect();
+    let revisions: Vec<i64> =
+        seen.iter().map(|event| event.kv.as_ref().unwrap().mod_revision).collect();
     assert!(revisions.is_sorted_by(|a, b| a < b), "{revisions:?}");
     for start in [2, 3, 20, 49] {
         let mut replay = client.watch().await.unwrap();
@@ -313,7 +314,10 @@ pub async fn large_responses_are_fragmented_only_when_asked(server: Server) {
     let mut whole = client.watch().await.unwrap();
     create(&mut whole, prev_kv).await;
     let response = whole.expect().await;
-    assert_eq!((shorts(&response.events), response.fragment), (expected.map(str::to_owned).to_vec(), false));
+    assert_eq!(
+        (shorts(&response.events), response.fragment),
+        (expected.map(str::to_owned).to_vec(), false)
+    );
 }
 
 pub async fn a_transaction_arrives_as_one_response(server: Server) {

@@ -130,7 +130,11 @@ struct State {
     batches: VecDeque<(Instant, Batch)>,
     /// Of `batches` and of what the writer has taken and not committed.
     waiting: Weight,
-    orders: VecDeque<Order>,
+    /// With the number of batches that were queued before each.
+    orders: VecDeque<(u64, Order)>,
+    /// Batches ever queued, and taken or forgotten.
+    pushed: u64,
+    taken: u64,
     closing: bool,
     /// The writer has ended: nothing is taken any more.
     closed: bool,
@@ -161,6 +165,7 @@ impl Queue {
         }
         overlay.write().overlay.extend(&batch);
         state.waiting.add(weight);
+        state.pushed += 1;
         state.batches.push_back((Instant::now(), batch));
         let wake = state.batches.len() == 1 || state.is_due();
         drop(state);
@@ -177,7 +182,8 @@ impl Queue {
             drop(state);
             return order.refuse(BackendError::Closed);
         }
-        state.orders.push_back(order);
+        let before = state.pushed;
+        state.orders.push_back((before, order));
         drop(state);
         self.filled.notify_one();
     }
@@ -192,30 +198,19 @@ impl Queue {
     pub fn next(&self, housekeeping: bool) -> Work {
         let mut state = self.state.lock();
         loop {
-            let urgent = state.closing || !state.orders.is_empty();
-            match state.batches.front() {
-                Some((since, _)) => {
-                    let deadline = *since + COMMIT_DELAY;
-                    if urgent || state.is_due() || Instant::now() >= deadline {
-                        return Work::Commit(state.take_batches());
-                    }
-                    if housekeeping {
-                        return Work::Idle;
-                    }
-                    self.filled.wait_until(&mut state, deadline);
+            if let Some(order) = state.take_order() {
+                return Work::Order(order);
+            }
+            let deadline = state.batches.front().map(|(since, _)| *since + COMMIT_DELAY);
+            let urgent = state.closing || !state.orders.is_empty() || state.is_due();
+            match deadline {
+                Some(deadline) if urgent || Instant::now() >= deadline => {
+                    return Work::Commit(state.take_batches());
                 }
-                None => {
-                    if let Some(order) = state.orders.pop_front() {
-                        return Work::Order(order);
-                    }
-                    if state.closing {
-                        return Work::Close;
-                    }
-                    if housekeeping {
-                        return Work::Idle;
-                    }
-                    self.filled.wait(&mut state);
-                }
+                None if state.closing => return Work::Close,
+                _ if housekeeping => return Work::Idle,
+                Some(deadline) => drop(self.filled.wait_until(&mut state, deadline)),
+                None => self.filled.wait(&mut state),
             }
         }
     }
@@ -238,6 +233,7 @@ impl Queue {
     pub fn discard(&self) {
         let mut state = self.state.lock();
         state.batches.clear();
+        state.taken = state.pushed;
         state.waiting = Weight::default();
         drop(state);
         self.drained.notify_all();
@@ -250,7 +246,7 @@ impl Queue {
         let orders = std::mem::take(&mut state.orders);
         drop(state);
         self.drained.notify_all();
-        for order in orders {
+        for (_, order) in orders {
             order.refuse(error.clone());
         }
     }
@@ -274,11 +270,22 @@ impl State {
         self.waiting.rows >= COMMIT_ROWS || self.waiting.bytes >= COMMIT_BYTES
     }
 
+    /// The next order, once everything queued before it was taken. What is queued after it does
+    /// not hold it up.
+    fn take_order(&mut self) -> Option<Order> {
+        let (before, _) = self.orders.front()?;
+        if self.taken < *before {
+            return None;
+        }
+        self.orders.pop_front().map(|(_, order)| order)
+    }
+
     fn take_batches(&mut self) -> Vec<Batch> {
         let mut taken = Vec::new();
         let mut weight = Weight::default();
         while let Some((_, batch)) = self.batches.pop_front() {
             weight.add(Weight::of(&batch));
+            self.taken += 1;
             taken.push(batch);
             if weight.rows >= COMMIT_ROWS || weight.bytes >= COMMIT_BYTES {
                 break;

@@ -276,6 +276,29 @@ fn enqueue_holds_back_what_the_writer_cannot_keep_up_with() {
 }
 
 #[test]
+fn a_flush_is_not_held_up_by_what_comes_after_it() {
+    let temporary = directory();
+    let backend = open(&temporary);
+    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let writer = {
+        let (backend, stop) = (backend.clone(), stop.clone());
+        std::thread::spawn(move || {
+            for main in 1.. {
+                backend.enqueue(batch(main as u64, vec![row(main, 100)]));
+                if stop.load(Ordering::Relaxed) {
+                    return main as u64;
+                }
+            }
+            unreachable!("there are enough numbers")
+        })
+    };
+    until("some rows wait", || backend.pending_rows() > 100);
+    let reached = (0..5).map(|_| flush(&backend).expect("applied").index).max();
+    stop.store(true, Ordering::Relaxed);
+    assert!(reached < Some(writer.join().unwrap()), "more came while the flush was under way");
+}
+
+#[test]
 fn orders_after_the_end_are_refused() {
     let temporary = directory();
     let backend = open(&temporary);

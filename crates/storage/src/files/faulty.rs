@@ -82,7 +82,7 @@ impl Faulty {
         })))
     }
 
-    /// Contents of the only file whose name ends so.
+    /// The files whose names end so, in order.
     pub fn paths(&self, suffix: &str) -> Vec<PathBuf> {
         let state = self.0.lock();
         state

@@ -185,7 +185,7 @@ impl SnapshotWriter {
         Ok(())
     }
 
-    /// Checks that the stream is complete and closes the file; it is synced when it is installed.
+    /// Checks that the stream is complete, closes the file and syncs it.
     ///
     /// # Errors
     /// When the trailer has not come.

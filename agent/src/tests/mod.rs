@@ -1,0 +1,8 @@
+//! The services of a real member, over real connections.
+
+mod client;
+mod http;
+mod kv;
+mod lease;
+mod space;
+mod transport;
