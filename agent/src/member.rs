@@ -5,7 +5,7 @@ use std::sync::Arc;
 use api::Error;
 use api::etcdserverpb::ResponseHeader;
 use raft::{Leadership, Node};
-use store::{Command, CommandKind, SharedStore};
+use store::{Command, CommandKind, Outcome, SharedStore};
 use tokio::sync::{Semaphore, watch};
 use tonic::Code;
 
@@ -124,6 +124,18 @@ impl Member {
     pub fn complete(&self, header: &mut Option<ResponseHeader>) {
         let revision = header.as_ref().map_or(0, |header| header.revision);
         *header = Some(self.header_at(revision));
+    }
+
+    /// Proposes a client's command and waits until it is applied here.
+    ///
+    /// # Errors
+    /// What applying it answers, and those of a proposal.
+    pub async fn propose(&self, command: Command) -> Outcome {
+        let outcome = self.node.propose_command(command).await;
+        if outcome.as_ref().is_err_and(|error| error.code() == Code::Unavailable) {
+            self.metrics.proposal_failed();
+        }
+        outcome
     }
 
     /// This member's id, as it stands on the wire.

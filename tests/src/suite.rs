@@ -78,8 +78,9 @@ impl Suite {
         let arguments = Arguments::from_args();
         // The message says what differs; a backtrace through the runtime would bury it.
         std::panic::set_hook(Box::new(|panic| eprintln!("{panic}")));
-        // Runners list twice, the second time only ignored cases: say the reasons once.
-        let speak = !(arguments.list && arguments.ignored);
+        // Runners list twice, the second time only ignored cases, and then run each case by its
+        // exact name: say the reasons once.
+        let speak = if arguments.list { !arguments.ignored } else { !arguments.exact };
         let trials = self.cases.into_iter().map(|case| {
             if let Some(reason) = case.skip.as_ref().filter(|_| speak) {
                 eprintln!("skipped: {}: {reason}", case.name);

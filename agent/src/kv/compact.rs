@@ -18,7 +18,7 @@ pub async fn compact(member: &Member, raw: Bytes) -> Result<Frame, Failure> {
     let Op::Compact(CompactionRequest { revision, physical }) = *command.op() else {
         return Err(fault::mismatched_reply().into());
     };
-    let Reply::Compact(mut response) = member.node.propose_command(command).await? else {
+    let Reply::Compact(mut response) = member.propose(command).await? else {
         return Err(fault::mismatched_reply().into());
     };
     if physical {

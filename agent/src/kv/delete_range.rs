@@ -19,7 +19,7 @@ pub async fn delete_range(member: &Member, raw: Bytes) -> Result<Frame, Failure>
         return Err(fault::mismatched_reply().into());
     };
     store::check_delete_range(request)?;
-    match member.node.propose_command(command).await? {
+    match member.propose(command).await? {
         Reply::DeleteRange(mut response) => {
             member.complete(&mut response.header);
             Ok(Frame::encode(&response))

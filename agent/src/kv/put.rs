@@ -19,7 +19,7 @@ pub async fn put(member: &Member, raw: Bytes) -> Result<Frame, Failure> {
     let Op::Put(request) = command.op() else { return Err(fault::mismatched_reply().into()) };
     store::check_put(request)?;
     quota::admit(member, store::put_cost(request)).await?;
-    match member.node.propose_command(command).await? {
+    match member.propose(command).await? {
         Reply::Put(mut response) => {
             member.complete(&mut response.header);
             Ok(Frame::encode(&response))

@@ -27,7 +27,7 @@ pub async fn txn(member: &Member, raw: Bytes) -> Result<Frame, Failure> {
     if cost > 0 {
         quota::admit(member, cost).await?;
     }
-    match member.node.propose_command(command).await? {
+    match member.propose(command).await? {
         Reply::Txn(mut response) => {
             member.complete(&mut response.header);
             Ok(Frame::encode(&response))

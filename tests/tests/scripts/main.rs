@@ -32,9 +32,10 @@ fn main() -> ExitCode {
             let reference = reference.expect("skipped without a reference");
             compare(&reference, &ours, &tool, &script).await;
         });
-        for other in references.iter().skip(1).cloned() {
+        for other in references.iter().skip(1) {
             let reference = references[0].clone();
             let (etcdctl, script) = (etcdctl.clone().unwrap_or_default(), path.clone());
+            let other = other.clone();
             suite.case(format!("{}::{name}", other.label()), skip.clone(), move || async move {
                 compare(&reference, &other, &etcdctl, &script).await;
             });

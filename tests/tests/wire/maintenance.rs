@@ -70,10 +70,10 @@ pub async fn alarms_are_listed_raised_and_cleared(server: Server) {
     let ask = |action, member_id, alarm| pb::AlarmRequest { action, member_id, alarm };
     assert_eq!(client.alarm(ask(0, 0, 0)).await.unwrap().alarms, []);
     let id = client.status(pb::Empty {}).await.unwrap().leader;
-    let no_space = pb::AlarmMember { member_id: id, alarm: 1 };
+    let no_space = vec![pb::AlarmMember { member_id: id, alarm: 1 }];
     let raised = client.alarm(ask(1, id, 1)).await.unwrap();
-    assert_eq!(raised.alarms, [no_space.clone()]);
-    assert_eq!(client.alarm(ask(0, 0, 1)).await.unwrap().alarms, [no_space.clone()]);
+    assert_eq!(raised.alarms, no_space);
+    assert_eq!(client.alarm(ask(0, 0, 1)).await.unwrap().alarms, no_space);
     let text = "etcdserver: mvcc: database space exceeded";
     refused(client.put(put("a", "1")).await, Code::ResourceExhausted, text);
     let grant = pb::LeaseGrantRequest { ttl: 100, id: 0 };
@@ -84,7 +84,7 @@ pub async fn alarms_are_listed_raised_and_cleared(server: Server) {
     client.range(everything()).await.unwrap();
     let status = client.status(pb::Empty {}).await.unwrap();
     assert!(status.errors.iter().any(|error| error.contains("NOSPACE")), "{:?}", status.errors);
-    assert_eq!(client.alarm(ask(2, id, 1)).await.unwrap().alarms, [no_space]);
+    assert_eq!(client.alarm(ask(2, id, 1)).await.unwrap().alarms, no_space);
     assert_eq!(client.alarm(ask(0, 0, 0)).await.unwrap().alarms, []);
     client.put(put("a", "1")).await.unwrap();
 }
