@@ -3,7 +3,7 @@
 use api::etcdserverpb::{MemberAddRequest, MemberAddResponse};
 use bytes::Bytes;
 
-use super::{member_message, members, urls};
+use super::{member_message, members, settle, urls};
 use crate::member::{Member, decode};
 use crate::server::frame::Frame;
 use crate::server::status::Failure;
@@ -16,6 +16,7 @@ pub async fn add(member: &Member, raw: Bytes) -> Result<Frame, Failure> {
     let request: MemberAddRequest = decode(raw)?;
     let peer_urls = urls::checked(&request.peer_ur_ls)?;
     let added = member.node.member_add(peer_urls, request.is_learner).await?;
+    settle(member).await;
     tracing::info!(id = %added.id, learner = request.is_learner, "added a member");
     Ok(Frame::encode(&MemberAddResponse {
         header: Some(member.header_at(0)),

@@ -7,6 +7,7 @@ mod list;
 mod promote;
 mod remove;
 mod response;
+mod settle;
 mod update;
 mod urls;
 
@@ -15,4 +16,5 @@ pub use list::list;
 pub use promote::promote;
 pub use remove::remove;
 pub use response::{member_message, members};
+use settle::settle;
 pub use update::update;

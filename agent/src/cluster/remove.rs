@@ -4,7 +4,7 @@ use api::etcdserverpb::{MemberRemoveRequest, MemberRemoveResponse};
 use bytes::Bytes;
 use store::MemberId;
 
-use super::members;
+use super::{members, settle};
 use crate::member::{Member, decode};
 use crate::server::frame::Frame;
 use crate::server::status::Failure;
@@ -16,6 +16,7 @@ use crate::server::status::Failure;
 pub async fn remove(member: &Member, raw: Bytes) -> Result<Frame, Failure> {
     let request: MemberRemoveRequest = decode(raw)?;
     member.node.member_remove(MemberId(request.id)).await?;
+    settle(member).await;
     tracing::info!(id = %MemberId(request.id), "removed a member");
     let (header, members) = (Some(member.header_at(0)), members(member));
     Ok(Frame::encode(&MemberRemoveResponse { header, members }))

@@ -4,7 +4,7 @@ use api::etcdserverpb::{MemberUpdateRequest, MemberUpdateResponse};
 use bytes::Bytes;
 use store::MemberId;
 
-use super::{members, urls};
+use super::{members, settle, urls};
 use crate::member::{Member, decode};
 use crate::server::frame::Frame;
 use crate::server::status::Failure;
@@ -17,6 +17,7 @@ pub async fn update(member: &Member, raw: Bytes) -> Result<Frame, Failure> {
     let request: MemberUpdateRequest = decode(raw)?;
     let peer_urls = urls::checked(&request.peer_ur_ls)?;
     member.node.member_update(MemberId(request.id), peer_urls).await?;
+    settle(member).await;
     tracing::info!(id = %MemberId(request.id), "changed the peer addresses of a member");
     let (header, members) = (Some(member.header_at(0)), members(member));
     Ok(Frame::encode(&MemberUpdateResponse { header, members }))

@@ -12,13 +12,14 @@ use anyhow::{Context, bail};
 
 use crate::config::Config;
 use crate::logging::Log;
+use crate::server::threads::{self, ConnectionThreads};
 pub use start::{Running, start};
 
 /// How long log lines may take to be written at the end.
 const LOG_FLUSH_MAX: Duration = Duration::from_secs(1);
 
-/// Threads that run tasks, at least: one may be busy with a long answer.
-const WORKERS_MIN: usize = 2;
+/// Threads that serve clients, at least: one may be busy with a long answer.
+const THREADS_MIN: usize = 2;
 
 /// Runs a member until it is told to stop.
 ///
@@ -26,13 +27,7 @@ const WORKERS_MIN: usize = 2;
 /// One line that says what is wrong: at the start, or when the member cannot go on.
 pub fn run(config: Config) -> anyhow::Result<()> {
     let log = Log::install(&config.log)?;
-    let cores = std::thread::available_parallelism().map_or(WORKERS_MIN, usize::from);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(cores.max(WORKERS_MIN))
-        .thread_name("quorate")
-        .enable_all()
-        .build()
-        .context("cannot start the threads of the member")?;
+    let runtime = threads::runtime().context("cannot start the threads of the member")?;
     let outcome = runtime.block_on(live(config));
     if let Err(error) = &outcome {
         tracing::error!(error = format!("{error:#}"), "stopped");
@@ -47,7 +42,10 @@ async fn live(config: Config) -> anyhow::Result<()> {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    let mut running = start::start(config).await?;
+    let cores = std::thread::available_parallelism().map_or(THREADS_MIN, usize::from);
+    let threads = ConnectionThreads::start(cores.max(THREADS_MIN) - 1)
+        .context("cannot start the threads of the member")?;
+    let mut running = start::start(config, threads).await?;
     let fatal = tokio::select! {
         signal = signals::first() => {
             tracing::info!(signal = signal?, "stopping");

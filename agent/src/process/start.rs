@@ -17,6 +17,7 @@ use crate::lease::LeaseBook;
 use crate::member::{Member, Parts};
 use crate::metrics::Metrics;
 use crate::server::listener::{Acceptor, Port};
+use crate::server::threads::ConnectionThreads;
 use crate::watch::{Hub, WatchService};
 use crate::watch_call::MemberSource;
 use crate::{compactor, leader, lease, quota};
@@ -36,11 +37,11 @@ pub struct Running {
     addresses: Vec<SocketAddr>,
 }
 
-/// Starts a member.
+/// Starts a member whose client connections are served by `threads`.
 ///
 /// # Errors
 /// One line that says what is wrong and what to do.
-pub async fn start(config: Config) -> anyhow::Result<Running> {
+pub async fn start(config: Config, threads: ConnectionThreads) -> anyhow::Result<Running> {
     if let Some(wal_dir) = &config.wal_dir {
         let wal_dir = wal_dir.display();
         bail!(
@@ -82,7 +83,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let mut tasks = JoinSet::new();
     tasks.spawn(member.watchers.clone().run(source));
     spawn_duties(&mut tasks, &member, &config);
-    let acceptor = Acceptor::new(member.clone());
+    let acceptor = Acceptor::new(member.clone(), Arc::new(threads));
     let mut acceptors = JoinSet::new();
     let addresses = clients.iter().filter_map(|listener| listener.local_addr().ok()).collect();
     listen(&mut acceptors, &acceptor, clients, Port::Clients);

@@ -13,7 +13,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::InlineFirst;
+use super::authority::MendedAuthority;
 use super::opening::{Protocol, recognize};
+use super::threads::ConnectionThreads;
 use crate::member::Member;
 
 /// Connections served at once on all addresses; the next ones wait in the kernel's queue.
@@ -79,14 +81,16 @@ fn listen(address: SocketAddr, reuse_port: bool) -> io::Result<TcpListener> {
 pub struct Acceptor {
     member: Arc<Member>,
     connections: Arc<Semaphore>,
+    threads: Arc<ConnectionThreads>,
     stop: watch::Receiver<bool>,
 }
 
 impl Acceptor {
     /// Serves until [`Member::stop`] turns true.
-    pub fn new(member: Arc<Member>) -> Self {
+    pub fn new(member: Arc<Member>, threads: Arc<ConnectionThreads>) -> Self {
         let stop = member.stop.subscribe();
-        Self { member, connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)), stop }
+        let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        Self { member, connections, threads, stop }
     }
 
     /// Accepts until told to stop.
@@ -114,7 +118,7 @@ impl Acceptor {
 
     fn spawn(&self, stream: TcpStream, port: Port, permit: OwnedSemaphorePermit) {
         let this = self.clone();
-        tokio::spawn(async move {
+        self.threads.spawn(stream, move |stream| async move {
             // Small answers must not wait for the client's acknowledgement of earlier ones.
             if stream.set_nodelay(true).is_ok() {
                 this.serve(stream, port).await;
@@ -131,7 +135,10 @@ impl Acceptor {
         let Ok(Ok((protocol, stream))) = opened else { return };
         match protocol {
             Protocol::Http1 => self.serve_http1(TokioIo::new(stream), port).await,
-            Protocol::Http2 => self.serve_http2(TokioIo::new(stream), port).await,
+            Protocol::Http2 => {
+                let stream = MendedAuthority::new(stream, FRAME_BYTES_MAX as usize);
+                self.serve_http2(TokioIo::new(stream), port).await;
+            }
         }
     }
 

@@ -4,6 +4,7 @@
 //! Unary calls do not go through the gRPC library: a request is one frame in, one frame out, and
 //! the library's boxing and layers cost more than the call (docs of [`grpc`]).
 
+mod authority;
 pub mod body;
 mod call;
 mod dispatch;
@@ -15,6 +16,7 @@ pub mod message;
 pub mod method;
 mod opening;
 pub mod status;
+pub mod threads;
 
 pub use dispatch::handle;
 pub use inline::InlineFirst;

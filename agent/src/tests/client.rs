@@ -50,7 +50,7 @@ impl TestMember {
     pub async fn start(flags: &[&str]) -> Self {
         let directory = TempDir::new().expect("a directory for the test");
         let config = config(&directory.path().join("data"), flags);
-        let running = start(config).await.expect("the member starts");
+        let running = start(config, threads()).await.expect("the member starts");
         let address = running.addresses()[0];
         let member = Self { running, address, _directory: directory };
         eventually("a leader", async || {
@@ -151,4 +151,9 @@ pub async fn eventually<T>(what: &str, mut attempt: impl AsyncFnMut() -> Option<
         assert!(started.elapsed() < DEADLINE, "still waiting for {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+/// Clients are served by the test's own thread and one more, as on a small machine.
+pub fn threads() -> crate::server::threads::ConnectionThreads {
+    crate::server::threads::ConnectionThreads::start(1).expect("a thread")
 }

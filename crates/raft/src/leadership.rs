@@ -36,16 +36,18 @@ impl Shared {
     }
 }
 
-/// Follows openraft's own reports until it stops; a stop that nobody asked for is fatal.
+/// Follows openraft's reports of leader, term and membership until it stops; a stop that nobody
+/// asked for is fatal. Its reports of the log's progress are left alone: they come with every
+/// write, and each would wake a task.
 pub(crate) async fn observe(shared: Arc<Shared>, leadership: watch::Sender<Leadership>) {
-    let mut metrics = shared.raft.metrics();
+    let mut metrics = shared.raft.server_metrics();
     loop {
-        let failed = {
+        {
             let now = metrics.borrow_watched();
             let leader = now.current_leader.map(MemberId);
             let current = Leadership {
                 leader,
-                term: now.vote.leader_id().term.max(now.current_term),
+                term: now.vote.leader_id().term,
                 is_self: leader == Some(MemberId(shared.local.member)),
             };
             leadership.send_if_modified(|known| {
@@ -59,13 +61,11 @@ pub(crate) async fn observe(shared: Arc<Shared>, leadership: watch::Sender<Leade
             {
                 shared.members_to_tend.notify_one();
             }
-            now.running_state.clone().err()
-        };
-        if let Some(error) = failed {
-            return shared.stopped(&error.to_string());
         }
         if metrics.changed().await.is_err() {
-            return shared.stopped("raft has ended");
+            let reason = shared.raft.metrics().borrow_watched().running_state.clone().err();
+            let reason = reason.map_or("raft has ended".to_owned(), |error| error.to_string());
+            return shared.stopped(&reason);
         }
     }
 }

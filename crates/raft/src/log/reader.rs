@@ -87,7 +87,12 @@ impl RaftLogReader<TypeConfig> for LogReader {
         start: u64,
         end: u64,
     ) -> Result<Vec<Entry>, io::Error> {
-        self.read(start, end, REPLICATION_BYTES_MAX)
+        let entries = self.read(start, end, REPLICATION_BYTES_MAX)?;
+        // A replication that was called off may still read what a purge is taking away. Entries
+        // after a gap must not leave: openraft would name the one before the gap as their
+        // predecessor. For an empty answer it sends a heartbeat and asks again.
+        let follows = entries.first().is_some_and(|first| first.log_id.index == start);
+        Ok(if follows { entries } else { Vec::new() })
     }
 
     async fn read_vote(&mut self) -> Result<Option<Vote>, io::Error> {

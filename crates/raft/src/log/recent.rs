@@ -10,7 +10,7 @@ use crate::types::Entry;
 
 /// Entries kept, by the bytes of their payloads. Beyond it the oldest leave; they are read from the
 /// segment log then.
-const RECENT_BYTES_MAX: usize = 8 << 20;
+const RECENT_BYTES_MAX: usize = 1 << 20;
 
 /// A contiguous run of entries that ends with the last one of the log.
 #[derive(Default)]

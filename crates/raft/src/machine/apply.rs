@@ -16,12 +16,22 @@ use crate::types::{LogId, Membership, StoredMembership, TypeConfig};
 /// Commands applied under one hold of the store's lock; readers get their turn in between.
 const COMMANDS_PER_LOCK: usize = 256;
 
+/// Bytes of commands after which they are applied, however few they are.
+const COMMAND_BYTES_PER_LOCK: usize = 4 << 20;
+
 /// What has been taken from the stream and is applied together.
 #[derive(Default)]
 struct Pending {
     last: Option<LogId>,
     commands: Vec<Command>,
+    bytes: usize,
     responders: Vec<ApplyResponder<TypeConfig>>,
+}
+
+impl Pending {
+    fn is_full(&self) -> bool {
+        self.commands.len() >= COMMANDS_PER_LOCK || self.bytes >= COMMAND_BYTES_PER_LOCK
+    }
 }
 
 impl MachineState {
@@ -32,20 +42,35 @@ impl MachineState {
     {
         let mut pending = Pending::default();
         while let Some((entry, responder)) = entries.try_next().await? {
+            self.check_follows(pending.last, entry.log_id)?;
             pending.last = Some(entry.log_id);
             pending.responders.extend(responder);
             match entry.payload {
                 EntryPayload::Blank => {}
-                EntryPayload::Normal(command) => pending.commands.push(command),
+                EntryPayload::Normal(command) => {
+                    pending.bytes += command.encoded().len();
+                    pending.commands.push(command);
+                }
                 EntryPayload::Membership(membership) => {
                     self.apply_commands(&mut pending, Some(membership))?;
                 }
             }
-            if pending.commands.len() >= COMMANDS_PER_LOCK {
+            if pending.is_full() {
                 self.apply_commands(&mut pending, None)?;
             }
         }
         self.apply_commands(&mut pending, None)
+    }
+
+    /// An entry that is missing, or comes twice, must end the member and not its agreement with
+    /// the others: a purge may take entries away between the order to apply them and their reading.
+    fn check_follows(&self, pending: Option<LogId>, next: LogId) -> io::Result<()> {
+        match pending.or(self.applied()) {
+            Some(last) if last.index + 1 != next.index => {
+                Err(io::Error::other(format!("entry {next} was to be applied after entry {last}")))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Applies what is pending, then the membership entry that came last, if one did.
@@ -57,18 +82,23 @@ impl MachineState {
         let Some(last) = pending.last.take() else { return Ok(()) };
         let mut outcomes: Vec<Outcome> = Vec::with_capacity(pending.commands.len());
         let mut changes: Vec<Change> = Vec::with_capacity(pending.commands.len());
-        let blob = membership
-            .map(|membership| self.advance_membership(last, membership, &mut changes));
-        self.store
-            .apply(&pending.commands, &mut outcomes, &mut changes)
-            .map_err(io::Error::other)?;
-        // The store keeps the rows of this slice in memory until they are with the database.
-        let position = to_position(last);
-        self.backend.enqueue(Batch { position, membership: blob, changes: changes.clone() });
-        if !changes.is_empty() {
-            self.hooks.applied(&changes, self.store.current_revision());
+        {
+            let _no_compaction = self.changing.lock();
+            self.store
+                .apply(&pending.commands, &mut outcomes, &mut changes)
+                .map_err(io::Error::other)?;
+            // After the commands, as in the log: one of them may be of a member that now leaves.
+            let membership = membership
+                .map(|membership| self.advance_membership(last, membership, &mut changes));
+            // The store keeps the rows of this slice in memory until they are with the database.
+            let position = to_position(last);
+            self.backend.enqueue(Batch { position, membership, changes: changes.clone() });
+            if !changes.is_empty() {
+                self.hooks.applied(&changes, self.store.current_revision());
+            }
+            self.advance(last);
         }
-        self.advance(last);
+        pending.bytes = 0;
         for (command, outcome) in pending.commands.drain(..).zip(outcomes) {
             self.waiters.complete(command.id(), outcome);
         }

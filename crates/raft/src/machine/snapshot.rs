@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use openraft::storage::RaftSnapshotBuilder;
-use storage::{SnapshotReader, SnapshotWriter};
+use storage::{LogPosition, SnapshotReader, SnapshotWriter};
 use tokio::sync::oneshot;
 
 use super::membership::ClusterMembership;
@@ -34,14 +34,14 @@ impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
 }
 
 impl MachineState {
-    /// Everything applied is on disk when this returns.
-    pub(crate) async fn flush(&self) -> io::Result<()> {
+    /// Everything applied is on disk when this returns; the position it reaches.
+    pub(crate) async fn flush(&self) -> io::Result<Option<LogPosition>> {
         let (sender, receiver) = oneshot::channel();
         self.backend.flush(Box::new(move |result| {
             let _ = sender.send(result);
         }));
         match receiver.await {
-            Ok(result) => result.map(|_| ()).map_err(io::Error::other),
+            Ok(result) => result.map_err(io::Error::other),
             Err(_) => Err(io::Error::other("the database thread has stopped")),
         }
     }
@@ -54,9 +54,14 @@ impl MachineState {
         self.frozen_view().await.map(Some)
     }
 
+    /// The log may be purged up to the position of the view, so all of it must be synced. What is
+    /// committed between the first sync and the opening of the view is not, hence the second one.
     async fn frozen_view(&self) -> io::Result<Snapshot> {
-        self.flush().await?;
+        let synced = self.flush().await?;
         let reader = blocking(|| self.backend.snapshot().map_err(io::Error::other))?;
+        if reader.position() > synced {
+            self.flush().await?;
+        }
         let meta = meta_of(&reader)?;
         Ok(Snapshot { meta, snapshot: SnapshotData::Outgoing(Box::new(reader)) })
     }
@@ -67,6 +72,7 @@ impl MachineState {
         meta: &SnapshotMeta,
         snapshot: SnapshotData,
     ) -> io::Result<()> {
+        let _no_compaction = self.changing.lock();
         let loaded = blocking(|| {
             let writer = match snapshot {
                 SnapshotData::Incoming(writer) => *writer,

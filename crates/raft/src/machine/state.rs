@@ -29,6 +29,10 @@ pub(crate) struct MachineState {
     pub(crate) membership: RwLock<ClusterMembership>,
     /// How a store loaded from a snapshot is set up.
     pub(crate) store_options: store::Options,
+    /// Held while the store changes and until the change is with the database: whatever comes from
+    /// another task than the one that applies must neither overtake rows on their way to the
+    /// database nor say of them where in the log they belong.
+    pub(super) changing: Mutex<()>,
     applied: Mutex<Option<LogId>>,
     /// One more than the applied index, so that 0 is "nothing yet"; read without the lock.
     applied_next: AtomicU64,
@@ -54,6 +58,7 @@ impl MachineState {
             hooks,
             membership: RwLock::new(membership),
             store_options,
+            changing: Mutex::new(()),
             applied: Mutex::new(applied),
             applied_next: AtomicU64::new(applied.map_or(0, |log_id| log_id.index + 1)),
             progress: Notify::new(),

@@ -10,7 +10,7 @@ use openraft::raft::{
 use storage::Incarnation;
 
 use crate::codec::{DecodeError, Wire};
-use crate::types::{LogId, SnapshotMeta, StoredMembership, TypeConfig, Vote};
+use crate::types::{Entry, LogId, SnapshotMeta, StoredMembership, TypeConfig, Vote};
 
 type Result<T> = std::result::Result<T, DecodeError>;
 
@@ -140,13 +140,19 @@ const ENTRY_OVERHEAD: usize = 21;
 /// Vote, two optional positions and a count.
 const APPEND_OVERHEAD: usize = 64;
 
+/// An append whose entries do not follow each other and the one before them is refused here: a hole
+/// in the log must not depend on the good behaviour of whoever sent it.
 pub(super) fn take_append(bytes: &mut Bytes) -> Result<AppendEntriesRequest<TypeConfig>> {
-    Ok(AppendEntriesRequest {
+    let request = AppendEntriesRequest {
         vote: Vote::parse(bytes)?,
         prev_log_id: Option::parse(bytes)?,
         leader_commit: Option::parse(bytes)?,
-        entries: Vec::parse(bytes)?,
-    })
+        entries: Vec::<Entry>::parse(bytes)?,
+    };
+    let first = request.prev_log_id.map_or(0, |prev| prev.index + 1);
+    let mut numbered = (first..).zip(request.entries.iter());
+    let consecutive = numbered.all(|(index, entry): (u64, &Entry)| index == entry.log_id.index);
+    if consecutive { Ok(request) } else { Err(DecodeError::Undefined("the order of entries")) }
 }
 
 pub(super) fn put_append_result(result: &StreamAppendResult<TypeConfig>) -> Bytes {
@@ -237,6 +243,8 @@ pub(super) fn take_snapshot_response(bytes: &mut Bytes) -> Result<SnapshotRespon
 
 #[cfg(test)]
 mod tests {
+    use openraft::EntryPayload;
+
     use super::*;
     use crate::codec::log_id;
 
@@ -252,6 +260,22 @@ mod tests {
         ] {
             assert_eq!(Error::parse(&mut error.to_bytes()), Ok(error));
         }
+    }
+
+    #[test]
+    fn an_append_with_a_hole_is_refused() {
+        let entry = |index| Entry { log_id: log_id(2, index), payload: EntryPayload::Blank };
+        let append = |prev: Option<u64>, indexes: &[u64]| {
+            let request = AppendEntriesRequest {
+                vote: Vote::new_committed(2, 1),
+                prev_log_id: prev.map(|index| log_id(1, index)),
+                leader_commit: None,
+                entries: indexes.iter().map(|index| entry(*index)).collect(),
+            };
+            take_append(&mut put_append(&request)).is_ok()
+        };
+        assert!(append(None, &[0, 1]) && append(Some(4), &[5, 6, 7]) && append(Some(4), &[]));
+        assert!(!append(None, &[1]) && !append(Some(4), &[6]) && !append(Some(4), &[5, 7]));
     }
 
     #[test]

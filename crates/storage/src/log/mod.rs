@@ -46,7 +46,7 @@ const SEGMENT_BYTES_MAX: u64 = 1 << 30;
 /// that an empty member starts at once and a small one stays small.
 const FIRST_SEGMENT_BYTES: u64 = 1 << 20;
 /// Memory for recent entries, bytes.
-const TAIL_CACHE_BYTES_DEFAULT: usize = 8 << 20;
+const TAIL_CACHE_BYTES_DEFAULT: usize = 1 << 20;
 /// Largest vote, bytes: it is repeated in segment headers.
 const VOTE_BYTES_MAX: usize = 4 << 10;
 
@@ -77,7 +77,7 @@ pub struct LogOptions {
 }
 
 impl LogOptions {
-    /// Defaults for a log in `directory`: segments of 64 MiB, 8 MiB of recent entries.
+    /// Defaults for a log in `directory`: segments of 64 MiB, 1 MiB of recent entries.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
         Self {
             directory: directory.into(),
@@ -257,7 +257,7 @@ impl Log {
         records: &mut Vec<LogRecord>,
     ) -> Result<bool, LogError> {
         let view = self.0.shared.view.read();
-        let from = from.max(view.purged.map_or(0, |purged| purged.index + 1));
+        let from = from.max(view.first_index());
         let to = to.min(view.last.map_or(0, |last| last.index + 1));
         if from >= to {
             return Ok(true);

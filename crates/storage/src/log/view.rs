@@ -157,6 +157,15 @@ impl View {
         }
     }
 
+    /// Where the log begins: after what was purged, else at the first entry that was ever appended.
+    pub fn first_index(&self) -> u64 {
+        if let Some(purged) = self.purged {
+            return purged.index + 1;
+        }
+        let on_disk = self.marks.front().map(|mark| mark.index);
+        [on_disk, self.tail_first()].into_iter().flatten().min().unwrap_or(0)
+    }
+
     /// Index of the oldest entry in memory.
     pub fn tail_first(&self) -> Option<u64> {
         self.tail.front().map(|held| held.record.position.index)

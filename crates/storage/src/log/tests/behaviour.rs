@@ -77,6 +77,21 @@ fn old_entries_leave_memory_and_are_read_from_disk() {
 }
 
 #[test]
+fn a_log_whose_first_index_is_not_zero_is_read_from_its_first_entry() {
+    let fs = Faulty::default();
+    let options = LogOptions { tail_cache_bytes_max: 500, ..options() };
+    let (log, _) = Log::open_in(Arc::new(fs.clone()), options.clone()).unwrap();
+    log.append(records(1, 3..5, 50), Box::new(|_| ()));
+    assert_eq!(all(&log), records(1, 3..5, 50), "out of memory");
+    append(&log, records(1, 5..40, 50)).unwrap();
+    assert_eq!(all(&log), records(1, 3..40, 50), "most of it from disk");
+    log.close();
+    let (log, _) = Log::open_in(Arc::new(fs), options).unwrap();
+    assert_eq!(all(&log), records(1, 3..40, 50), "after a restart");
+    assert_eq!(log.read(0, 3, u64::MAX).unwrap(), []);
+}
+
+#[test]
 fn a_read_is_bounded_by_bytes_but_returns_one_entry_in_any_case() {
     let options = LogOptions { tail_cache_bytes_max: 2_000, ..options() };
     let (log, _) = Log::open_in(Arc::new(Faulty::default()), options).unwrap();
