@@ -43,7 +43,6 @@ pub(super) fn build(
     };
     Ok(Config {
         data_dir: data_dir(&get, &name),
-        wal_dir: Some(get.text("wal-dir")?).filter(|dir| !dir.is_empty()).map(PathBuf::from),
         name,
         urls,
         founding_members,

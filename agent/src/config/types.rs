@@ -12,8 +12,6 @@ pub struct Config {
     pub name: String,
     /// Directory for everything the member keeps.
     pub data_dir: PathBuf,
-    /// Directory for the raft log when it is not under `data_dir`.
-    pub wal_dir: Option<PathBuf>,
     /// Where it listens and what it tells others.
     pub urls: Urls,
     /// The founding members, sorted by name, each name once; read only while `data_dir` is empty.

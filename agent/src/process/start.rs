@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use raft::Node;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -42,12 +42,6 @@ pub struct Running {
 /// # Errors
 /// One line that says what is wrong and what to do.
 pub async fn start(config: Config, threads: ConnectionThreads) -> anyhow::Result<Running> {
-    if let Some(wal_dir) = &config.wal_dir {
-        let wal_dir = wal_dir.display();
-        bail!(
-            "--wal-dir {wal_dir} is not available in this release: the log is kept below --data-dir"
-        );
-    }
     // Sockets first: a port in use must not leave a trace in the data directory.
     let clients = addresses::open(&config.urls.listen_client, &config.urls).await?;
     let metrics = addresses::open(&config.urls.listen_metrics, &config.urls).await?;

@@ -83,7 +83,7 @@ pub(super) const FLAGS: &[Flag] = &[
     Flag {
         name: "snapshot-catchup-entries",
         kind: COUNT,
-        default: "5000",
+        default: "100000",
         group: Features,
         status: Works,
         help: "Log entries kept beyond those the database holds, for members that lag.",
