@@ -12,6 +12,7 @@ const AUTHORITY: &[u8] = b":authority";
 const AUTHORITY_CODED: &[u8] = &[0xb8, 0x3b, 0x53, 0x39, 0xec, 0x32, 0x7d, 0x7f];
 
 /// What the URL of an endpoint may start with.
+#[expect(clippy::unusual_byte_groupings, reason = "a group is the code of a letter")]
 const SCHEMES: [Scheme; 4] = [
     // h 100111, t 01001, t 01001, p 101011, s 01000
     Scheme { text: b"http", code: 0b100111_01001_01001_101011, bits: 22 },

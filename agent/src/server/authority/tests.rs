@@ -17,15 +17,14 @@ const CONTINUATION: u8 = 9;
 
 /// The header block of `etcdctl --endpoints=http://127.0.0.1:23800/ endpoint status` (3.4.23), as
 /// it was on the wire.
-const STATUS_BLOCK: [&str; 6] = [
-    // POST, http, the path
+const STATUS_BLOCK: [&str; 5] = [
+    // :method, :scheme, :path
     "8386459760a924882d9dcb6571afa066a925a87510ac6e48d36a3f",
     // :authority
     "41919d29aee30c044eae05c0b86e099780063f",
     "5f8b1d75d0620d263d4c4d65647a8b9acac8b4c7602bb2caecff",
     "40027465864d833505b11f40899acac8b24d494f6a7f8669f7c2db40b7",
     "408d25062d495875996ee5b1063d5f03332e34",
-    "",
 ];
 
 fn hex(text: &str) -> Vec<u8> {
