@@ -10,9 +10,7 @@ use openraft::type_config::alias::CommittedLeaderIdOf;
 use store::Command;
 use thiserror::Error;
 
-use crate::types::{
-    Entry, LogId, Membership, Payload, Peer, StoredMembership, TypeConfig, Vote,
-};
+use crate::types::{Entry, LogId, Membership, Payload, Peer, StoredMembership, TypeConfig, Vote};
 
 /// Bytes from disk or from a peer do not have the documented form.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -275,10 +273,7 @@ pub(crate) fn put_length(length: usize, buffer: &mut BytesMut) {
 }
 
 pub(crate) fn take_length(bytes: &mut Bytes) -> Result<usize> {
-    bytes
-        .try_get_u32_le()
-        .map(|length| length as usize)
-        .map_err(|_| DecodeError::Short("a length"))
+    bytes.try_get_u32_le().map(|length| length as usize).map_err(|_| DecodeError::Short("a length"))
 }
 
 #[cfg(test)]
@@ -300,7 +295,8 @@ mod tests {
     }
 
     fn membership() -> Membership {
-        let peer = Peer { peer_urls: vec!["http://127.0.0.1:2380".to_owned()], becomes_voter: true };
+        let peer =
+            Peer { peer_urls: vec!["http://127.0.0.1:2380".to_owned()], becomes_voter: true };
         Membership::new(
             vec![BTreeSet::from([1, 2]), BTreeSet::from([2, 3])],
             (1..=4).map(|id| (id, peer.clone())).collect::<BTreeMap<_, _>>(),
@@ -326,8 +322,7 @@ mod tests {
             CommandId { member: MemberId(1), sequence: 2 },
             Op::ClusterVersion("3.7.0".to_owned()),
         );
-        for payload in
-            [Payload::Blank, Payload::Normal(command), Payload::Membership(membership())]
+        for payload in [Payload::Blank, Payload::Normal(command), Payload::Membership(membership())]
         {
             let entry = Entry { log_id: log_id(2, 5), payload };
             let mut encoded = entry.to_bytes();

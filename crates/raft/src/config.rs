@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 
+use crate::observers::Observers;
+
 /// The settings of one member; names follow etcd's flags.
 #[derive(Debug)]
 pub struct Config {
@@ -37,6 +39,8 @@ pub struct Config {
     pub max_learners: usize,
     /// The store's own settings.
     pub store: store::Options,
+    /// Who is told how long the disk takes.
+    pub observers: Observers,
 }
 
 impl Config {

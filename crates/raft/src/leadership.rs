@@ -1,7 +1,9 @@
 //! Who leads, as this member knows it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use openraft::Instant;
 use openraft::async_runtime::watch::WatchReceiver;
 use store::MemberId;
 use tokio::sync::watch;
@@ -42,30 +44,54 @@ impl Shared {
 pub(crate) async fn observe(shared: Arc<Shared>, leadership: watch::Sender<Leadership>) {
     let mut metrics = shared.raft.server_metrics();
     loop {
-        {
+        let alone = {
             let now = metrics.borrow_watched();
+            let membership = &now.membership_config;
             let leader = now.current_leader.map(MemberId);
+            let is_self = leader == Some(MemberId(shared.local.member));
+            let alone = is_self && membership.nodes().count() == 1;
             let current = Leadership {
-                leader,
+                leader: leader.filter(|_| alone || shared.hears_of_leader(is_self)),
                 term: now.vote.leader_id().term,
-                is_self: leader == Some(MemberId(shared.local.member)),
+                is_self,
             };
             leadership.send_if_modified(|known| {
                 let changed = *known != current;
                 *known = current;
                 changed
             });
-            let membership = &now.membership_config;
-            if current.is_self
-                && (membership.get_joint_config().len() > 1 || !joiners(membership).is_empty())
-            {
+            let half_done = membership.get_joint_config().len() > 1;
+            if is_self && (half_done || !joiners(membership).is_empty()) {
                 shared.members_to_tend.notify_one();
             }
-        }
-        if metrics.changed().await.is_err() {
+            alone
+        };
+        // A leader without anybody else has no heartbeat to send and no rival to wait for: its
+        // clock stands still, so an idle member sleeps.
+        shared.raft.runtime_config().tick(!alone);
+        let limit = if alone { FOREVER } else { shared.election_timeout };
+        if let Ok(Err(_)) = tokio::time::timeout(limit, metrics.changed()).await {
             let reason = shared.raft.metrics().borrow_watched().running_state.clone().err();
             let reason = reason.map_or("raft has ended".to_owned(), |error| error.to_string());
             return shared.stopped(&reason);
         }
+    }
+}
+
+/// Longer than any process lives.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+impl Shared {
+    /// Whether there are signs of life from the leader that openraft names: a follower must have
+    /// heard from it, a leader from a majority, within two election timeouts. openraft itself
+    /// keeps naming a leader that is gone until another one is elected.
+    fn hears_of_leader(&self, is_self: bool) -> bool {
+        let silence = if is_self {
+            let acked = self.raft.metrics().borrow_watched().last_quorum_acked;
+            acked.map_or(Duration::ZERO, |at| at.elapsed())
+        } else {
+            self.local.silence()
+        };
+        silence < 2 * self.election_timeout
     }
 }

@@ -7,6 +7,7 @@
 
 mod codec;
 mod config;
+mod durations;
 mod hooks;
 mod ids;
 mod leadership;
@@ -14,6 +15,7 @@ mod log;
 mod machine;
 mod members;
 mod node;
+mod observers;
 mod peer;
 mod proposal;
 mod proposals;
@@ -28,10 +30,13 @@ mod url;
 mod waiters;
 
 pub use config::Config;
+pub use durations::{DurationCounts, DurationHistogram};
 pub use hooks::{Answer, Hooks};
 pub use leadership::Leadership;
 pub use members::MemberInfo;
 pub use node::{Node, Status};
+pub use observers::{Observer, Observers};
+pub use peer::PeerStats;
 pub use start::StartError;
 
 /// Call numbers from here on are this crate's own; the agent uses lower ones.

@@ -98,10 +98,10 @@ impl Shared {
 
     async fn change(&self, method: Method, payload: Bytes) -> Result<Bytes, Error> {
         match method {
-            Method::MemberAdd => self.add(decode(payload)?).await,
-            Method::MemberRemove => self.remove(decode(payload)?).await,
-            Method::MemberUpdate => self.update(decode(payload)?).await,
-            Method::MemberPromote => self.promote(decode(payload)?).await,
+            Method::Add => self.add(decode(payload)?).await,
+            Method::Remove => self.remove(decode(payload)?).await,
+            Method::Update => self.update(decode(payload)?).await,
+            Method::Promote => self.promote(decode(payload)?).await,
         }
     }
 
@@ -130,8 +130,7 @@ impl Shared {
         }
         let ids = BTreeSet::from([request.id]);
         let is_voter = self.membership().voter_ids().any(|id| id == request.id);
-        let change =
-            if is_voter { Change::RemoveVoters(ids) } else { Change::RemoveNodes(ids) };
+        let change = if is_voter { Change::RemoveVoters(ids) } else { Change::RemoveNodes(ids) };
         self.change_membership(change).await
     }
 
@@ -177,7 +176,8 @@ impl Shared {
             None => None,
         };
         if let Some(change) = change {
-            let changing = tokio::time::timeout(self.request_timeout, self.change_membership(change));
+            let changing =
+                tokio::time::timeout(self.request_timeout, self.change_membership(change));
             if let Ok(Err(error)) = changing.await {
                 tracing::info!(%error, "membership change is not complete yet");
             }
@@ -203,11 +203,7 @@ impl Shared {
     }
 
     async fn change_membership(&self, change: Change) -> Result<Bytes, Error> {
-        self.raft
-            .change_membership(change, false)
-            .await
-            .map(|_| Bytes::new())
-            .map_err(change_error)
+        self.raft.change_membership(change, false).await.map(|_| Bytes::new()).map_err(change_error)
     }
 
     fn check_urls_are_new(
@@ -250,11 +246,7 @@ pub(crate) fn joiners(membership: &StoredMembership) -> Vec<u64> {
 
 /// etcd's `--strict-reconfig-check`: the members that have started must still be a quorum of the
 /// voters after the change. Going from one to two is allowed, and so is removing an unstarted one.
-fn check_started(
-    members: &[MemberInfo],
-    without: Option<u64>,
-    added: usize,
-) -> Result<(), Error> {
+fn check_started(members: &[MemberInfo], without: Option<u64>, added: usize) -> Result<(), Error> {
     let voters: Vec<&MemberInfo> = members
         .iter()
         .filter(|member| !member.is_learner && Some(member.id.0) != without)
@@ -262,11 +254,7 @@ fn check_started(
     let started = voters.iter().filter(|member| member.is_started()).count();
     let total = voters.len() + added;
     let first_addition = added == 1 && started == 1 && total == 2;
-    if first_addition || started > total / 2 {
-        Ok(())
-    } else {
-        Err(Error::MemberNotEnoughStarted)
-    }
+    if first_addition || started > total / 2 { Ok(()) } else { Err(Error::MemberNotEnoughStarted) }
 }
 
 fn find(members: &[MemberInfo], id: u64) -> Result<&MemberInfo, Error> {

@@ -26,7 +26,7 @@ use crate::hooks::Hooks;
 use crate::leadership::{Leadership, observe};
 use crate::machine::Machine;
 use crate::members::MemberInfo;
-use crate::peer::{Kind, Local, Method, Pool, serve};
+use crate::peer::{Gate, Kind, Local, Method, PeerStats, Pool, serve};
 use crate::read_index::{ReadIndex, ReadIndexTask};
 use crate::snapshot_trigger::SnapshotTrigger;
 use crate::start::{Opened, StartError};
@@ -44,6 +44,8 @@ pub(crate) struct Shared {
     pub(crate) log: Log,
     pub(crate) leadership: watch::Sender<Leadership>,
     pub(crate) snapshot_trigger: Arc<SnapshotTrigger>,
+    /// Keeps appends and the installation of snapshots apart.
+    pub(crate) gate: Gate,
     /// Membership changes happen one at a time.
     pub(crate) changing: Mutex<()>,
     pub(crate) members_to_tend: Notify,
@@ -57,6 +59,7 @@ pub(crate) struct Shared {
 impl Shared {
     /// Raft has ended. That is fatal unless it was asked to: openraft never comes back from it.
     pub(crate) fn stopped(&self, reason: &str) {
+        self.local.machine.waiters.give_up();
         if !self.stopping.load(Ordering::Acquire) {
             self.local.hooks.fatal(reason);
         }
@@ -128,6 +131,7 @@ impl Node {
             log: opened.log,
             leadership: leadership.clone(),
             snapshot_trigger,
+            gate: Gate::default(),
             changing: Mutex::default(),
             members_to_tend: Notify::new(),
             request_timeout: config.request_timeout(),
@@ -231,6 +235,12 @@ impl Node {
         self.shared.local.machine.waiters.in_flight()
     }
 
+    /// What has gone over the connections with each peer, by id; also with one that is connected
+    /// and not yet, or no longer, a member.
+    pub fn peer_stats(&self) -> Vec<PeerStats> {
+        self.shared.local.peer_stats()
+    }
+
     /// The members, by id.
     pub fn members(&self) -> Vec<MemberInfo> {
         self.shared.members()
@@ -246,7 +256,7 @@ impl Node {
         is_learner: bool,
     ) -> Result<MemberInfo, Error> {
         let request = MemberAddRequest { peer_ur_ls: peer_urls.clone(), is_learner };
-        let mut answer = self.change_members(Method::MemberAdd, &request).await?;
+        let mut answer = self.change_members(Method::Add, &request).await?;
         let id = u64::parse(&mut answer).map_err(|error| Error::Internal(error.to_string()))?;
         Ok(MemberInfo { id: MemberId(id), peer_urls, is_learner, ..MemberInfo::default() })
     }
@@ -256,9 +266,7 @@ impl Node {
     /// # Errors
     /// [`Error::MemberNotFound`], [`Error::MemberNotEnoughStarted`].
     pub async fn member_remove(&self, id: MemberId) -> Result<(), Error> {
-        self.change_members(Method::MemberRemove, &MemberRemoveRequest { id: id.0 })
-            .await
-            .map(|_| ())
+        self.change_members(Method::Remove, &MemberRemoveRequest { id: id.0 }).await.map(|_| ())
     }
 
     /// Changes where a member's peers reach it.
@@ -267,7 +275,7 @@ impl Node {
     /// [`Error::MemberNotFound`], [`Error::PeerUrlExist`].
     pub async fn member_update(&self, id: MemberId, peer_urls: Vec<String>) -> Result<(), Error> {
         let request = MemberUpdateRequest { id: id.0, peer_ur_ls: peer_urls };
-        self.change_members(Method::MemberUpdate, &request).await.map(|_| ())
+        self.change_members(Method::Update, &request).await.map(|_| ())
     }
 
     /// Gives a learner its vote.
@@ -275,16 +283,10 @@ impl Node {
     /// # Errors
     /// [`Error::MemberNotFound`], [`Error::MemberNotLearner`], [`Error::LearnerNotReady`].
     pub async fn member_promote(&self, id: MemberId) -> Result<(), Error> {
-        self.change_members(Method::MemberPromote, &MemberPromoteRequest { id: id.0 })
-            .await
-            .map(|_| ())
+        self.change_members(Method::Promote, &MemberPromoteRequest { id: id.0 }).await.map(|_| ())
     }
 
-    async fn change_members(
-        &self,
-        method: Method,
-        request: &impl Message,
-    ) -> Result<Bytes, Error> {
+    async fn change_members(&self, method: Method, request: &impl Message) -> Result<Bytes, Error> {
         self.call_leader(method as u8, request.encode_to_vec().into()).await
     }
 
@@ -330,12 +332,7 @@ impl Node {
     }
 
     async fn transfer(&self, target: MemberId, limit: Duration) -> Result<(), Error> {
-        self.shared
-            .raft
-            .trigger()
-            .transfer_leader(target.0)
-            .await
-            .map_err(|_| Error::Stopped)?;
+        self.shared.raft.trigger().transfer_leader(target.0).await.map_err(|_| Error::Stopped)?;
         let mut leadership = self.leadership.clone();
         let moved = leadership.wait_for(|now| now.leader == Some(target));
         match tokio::time::timeout(limit, moved).await {
@@ -368,6 +365,7 @@ impl Node {
         if let Err(error) = shared.raft.shutdown().await {
             tracing::warn!(%error, "raft did not stop in order");
         }
+        shared.local.machine.waiters.give_up();
         self.tasks.lock().await.shutdown().await;
         if let Err(error) = shared.local.machine.flush().await {
             tracing::warn!(%error, "the database was not flushed; the log still has everything");
@@ -412,6 +410,9 @@ fn spawn_tasks(
     tasks.spawn(tasks::make_snapshots(shared.clone()));
     tasks.spawn(tasks::tend_members(shared.clone()));
     tasks.spawn(tasks::follow_membership(shared.clone()));
+    tasks.spawn(tasks::follow_removals(shared.clone()));
+    tasks.spawn(tasks::ask_when_forgotten(shared.clone()));
+    tasks.spawn(tasks::meet_members(shared.clone()));
     for listener in listeners {
         tasks.spawn(serve(shared.clone(), listener));
     }

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
-use storage::{
-    Backend, BackendOptions, DataDir, Identity, Incarnation, Log, LogOptions,
-};
+use storage::{Backend, BackendOptions, DataDir, Identity, Incarnation, Log, LogOptions};
 use store::{MemberId, SharedStore};
 use thiserror::Error;
 
@@ -30,19 +28,26 @@ pub enum StartError {
     #[error(transparent)]
     Backend(#[from] storage::BackendError),
     /// Something stored does not have its documented form.
-    #[error("the stored raft state cannot be read: {0}; replace this member, its data stays untouched")]
+    #[error(
+        "the stored raft state cannot be read: {0}; replace this member, its data stays untouched"
+    )]
     Stored(#[from] io::Error),
     /// The existing cluster does not answer.
     #[error(transparent)]
     Discover(#[from] DiscoverError),
     /// The existing cluster does not expect this member.
-    #[error("no member of cluster {cluster:x} has the peer URLs {urls}; add this member first (etcdctl member add) and start it with the same --initial-advertise-peer-urls")]
+    #[error(
+        "no member of cluster {cluster:x} has the peer URLs {urls}; add this member first (etcdctl member add) and start it with the same --initial-advertise-peer-urls"
+    )]
     NotAMember {
         /// The cluster that was asked.
         cluster: u64,
         /// What this member advertises.
         urls: String,
     },
+    /// This member was removed before it ended.
+    #[error("{}", crate::peer::REMOVED)]
+    Removed,
     /// The settings contradict each other.
     #[error("raft settings: {0}")]
     Settings(String),
@@ -73,10 +78,14 @@ impl Opened {
             Some(identity) => identity,
             None => new_identity(config, &data_dir).await?,
         };
-        let (log, log_state) = data_dir.open_log(LogOptions::new(data_dir.log_directory()))?;
+        let (log, log_state) = data_dir.open_log(LogOptions {
+            sync_observer: config.observers.log_synced.clone(),
+            ..LogOptions::new(data_dir.log_directory())
+        })?;
         let fatal = hooks.clone();
         let backend = Backend::open(BackendOptions {
             on_fatal: Some(Arc::new(move |reason| fatal.fatal(&reason))),
+            commit_observer: config.observers.database_committed.clone(),
             ..BackendOptions::new(data_dir.database_directory())
         })?;
         data_dir.check_agreement(&log_state, &backend)?;
@@ -87,6 +96,9 @@ impl Opened {
         let applied = backend.position().map_or(0, |position| position.index);
         let snapshot_trigger = Arc::new(SnapshotTrigger::new(config.snapshot_count, applied));
         let membership = stored_membership(backend.membership())?;
+        if membership.removed.contains(&identity.member_id.0) {
+            return Err(StartError::Removed);
+        }
         let founders = founders(config, &identity, &membership, log_state.last.is_some());
         let machine = Arc::new(MachineState::new(
             store,

@@ -1,5 +1,6 @@
 //! openraft's own storage suite over our log and state machine.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use openraft::StorageError;
@@ -10,12 +11,12 @@ use tempfile::TempDir;
 
 use crate::hooks::{Answer, Hooks};
 use crate::log::LogStore;
-use crate::machine::{ClusterMembership, Machine, MachineState};
+use crate::machine::{Machine, MachineState, stored_membership};
 use crate::snapshot_trigger::SnapshotTrigger;
 use crate::types::TypeConfig;
 use crate::waiters::Waiters;
 
-struct NoHooks;
+pub(crate) struct NoHooks;
 
 impl Hooks for NoHooks {
     fn applied(&self, _: &[store::Change], _: i64) {}
@@ -28,29 +29,32 @@ impl Hooks for NoHooks {
     }
 }
 
+/// A member's log and state machine in a directory, without its network.
+pub(crate) fn parts(directory: &Path, hooks: Arc<dyn Hooks>) -> (LogStore, Arc<MachineState>) {
+    let (log, state) = Log::open(LogOptions::new(directory.join("wal"))).expect("a log");
+    let backend = Backend::open(BackendOptions::new(directory.join("db"))).expect("a database");
+    let options = store::Options { value_bytes_max: u64::MAX, max_txn_ops: 128 };
+    let store = backend.load(options.clone()).expect("our own database");
+    let trigger = Arc::new(SnapshotTrigger::new(u64::MAX, 0));
+    let machine = MachineState::new(
+        Arc::new(SharedStore::new(store, Arc::new(backend.clone()))),
+        options,
+        backend.clone(),
+        Waiters::new(MemberId(1)),
+        hooks,
+        stored_membership(backend.membership()).expect("our own membership"),
+        trigger.clone(),
+    );
+    (LogStore::new(log, &state, trigger).expect("our own vote"), Arc::new(machine))
+}
+
 struct Builder;
 
 impl StoreBuilder<TypeConfig, LogStore, Machine, TempDir> for Builder {
     async fn build(&self) -> Result<(TempDir, LogStore, Machine), StorageError<TypeConfig>> {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let (log, state) =
-            Log::open(LogOptions::new(directory.path().join("wal"))).expect("a fresh log");
-        let backend = Backend::open(BackendOptions::new(directory.path().join("db")))
-            .expect("a fresh database");
-        let options = store::Options { value_bytes_max: u64::MAX, max_txn_ops: 128 };
-        let store = backend.load(options.clone()).expect("an empty database");
-        let trigger = Arc::new(SnapshotTrigger::new(u64::MAX, 0));
-        let machine = MachineState::new(
-            Arc::new(SharedStore::new(store, Arc::new(backend.clone()))),
-            options,
-            backend,
-            Waiters::new(MemberId(1)),
-            Arc::new(NoHooks),
-            ClusterMembership::default(),
-            trigger.clone(),
-        );
-        let log_store = LogStore::new(log, &state, trigger).expect("no vote yet");
-        Ok((directory, log_store, Machine(Arc::new(machine))))
+        let (log_store, machine) = parts(directory.path(), Arc::new(NoHooks));
+        Ok((directory, log_store, Machine(machine)))
     }
 }
 

@@ -1,12 +1,15 @@
-//! The node's background work: snapshots, the size of the log, members that wait for their vote.
+//! The node's background work: snapshots, the size of the log, members that wait for their vote or
+//! have been removed.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use openraft::async_runtime::watch::WatchReceiver;
 
 use crate::members::PROMOTION_PAUSE;
 use crate::node::Shared;
+use crate::peer::{Kind, REMOVED};
 
 /// Snapshots are at least this far apart: each is a commit of the database.
 const SNAPSHOT_PAUSE: Duration = Duration::from_secs(1);
@@ -63,4 +66,84 @@ pub(crate) async fn follow_membership(shared: Arc<Shared>) {
             return;
         }
     }
+}
+
+/// Forgets the disks of members that were removed, and ends this member when it is one of them.
+pub(crate) async fn follow_removals(shared: Arc<Shared>) {
+    let local = &shared.local;
+    loop {
+        local.machine.membership_applied.notified().await;
+        for (member, _) in local.data_dir.pins() {
+            if local.machine.is_removed(member.0)
+                && let Err(error) = tokio::task::block_in_place(|| local.data_dir.unpin(member))
+            {
+                tracing::warn!(%member, %error, "the pin of a removed member stays");
+            }
+        }
+        if local.machine.is_removed(local.member) {
+            // The answer to the client goes out first, and the others learn that it is decided.
+            tokio::time::sleep(shared.election_timeout).await;
+            return shared.stopped(REMOVED);
+        }
+    }
+}
+
+/// A member that was removed while it could not hear of it is not told by anybody: a leader keeps
+/// no connection to it, and as a learner it does not stand for election. So it asks the others, of
+/// whom one will refuse it.
+pub(crate) async fn ask_when_forgotten(shared: Arc<Shared>) {
+    let mut membership = shared.raft.server_metrics();
+    loop {
+        if others(&shared).is_empty() && membership.changed().await.is_err() {
+            return;
+        }
+        tokio::time::sleep(shared.election_timeout).await;
+        if shared.leadership.borrow().is_self
+            || shared.local.silence() < 2 * shared.election_timeout
+        {
+            continue;
+        }
+        for other in others(&shared) {
+            // Only a refusal of the connection counts, and the link sees to that.
+            let _ = shared
+                .pool
+                .requests(other)
+                .request(Kind::ReadIndex, Bytes::new(), shared.election_timeout)
+                .await;
+        }
+    }
+}
+
+/// Opens a connection to every member that this one has never met, so that its disk is pinned. Two
+/// followers may have no other reason to talk before the leader is lost and they elect a new one;
+/// met only then, a disk that was wiped in between would be taken for the member it replaces, and
+/// its vote could make a leader that lacks acknowledged writes.
+pub(crate) async fn meet_members(shared: Arc<Shared>) {
+    let mut membership = shared.raft.server_metrics();
+    loop {
+        let met: Vec<u64> =
+            shared.local.data_dir.pins().iter().map(|(member, _)| member.0).collect();
+        let meetings = others(&shared).into_iter().filter(|id| !met.contains(id)).map(|id| {
+            let link = shared.pool.requests(id);
+            // Failing that, once more after the pause.
+            async move { drop(link.connect().await) }
+        });
+        if futures::future::join_all(meetings).await.is_empty() {
+            // Everybody has been met; whoever joins changes the membership.
+            if membership.changed().await.is_err() {
+                return;
+            }
+        } else {
+            tokio::time::sleep(MEETING_PAUSE).await;
+        }
+    }
+}
+
+/// Pause before members that were not met are tried again.
+const MEETING_PAUSE: Duration = Duration::from_millis(500);
+
+/// The other members, by the newest membership in the log.
+fn others(shared: &Shared) -> Vec<u64> {
+    let ids = shared.membership();
+    ids.nodes().map(|(id, _)| *id).filter(|id| *id != shared.local.member).collect()
 }

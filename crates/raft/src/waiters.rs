@@ -85,6 +85,11 @@ impl Waiters {
         }
     }
 
+    /// Raft has ended: nothing that waits now will be told any more what became of it.
+    pub(crate) fn give_up(&self) {
+        self.shards.iter().for_each(|shard| shard.lock().clear());
+    }
+
     /// Proposals waiting now.
     pub(crate) fn in_flight(&self) -> usize {
         self.in_flight.load(Ordering::Relaxed)
@@ -129,6 +134,16 @@ mod tests {
         assert!((&mut waiting_first.receiver).await.is_ok());
         assert_eq!(waiters.in_flight(), 2);
         drop((waiting_first, waiting_second));
+        assert_eq!(waiters.in_flight(), 0);
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_raft_that_has_ended() {
+        let waiters = Waiters::new(MemberId(1));
+        let mut waiting = waiters.register(waiters.next_id()).expect("room");
+        waiters.give_up();
+        assert!((&mut waiting.receiver).await.is_err());
+        drop(waiting);
         assert_eq!(waiters.in_flight(), 0);
     }
 

@@ -1,147 +1,16 @@
 //! Real nodes on loopback in one process: election, replication, restart, membership, snapshots.
 
+mod common;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use api::etcdserverpb::{PutRequest, RangeRequest, RangeResponse, ResponseHeader};
-use prost::Message;
-use quorate_raft::{Answer, Config, Hooks, Node};
-use store::{Change, MemberId, Op, Reply};
-use tempfile::TempDir;
+use api::etcdserverpb::PutRequest;
+use common::{Plan, Recorder, cluster, config, get, leader, listeners, publish, put, start, until};
+use quorate_raft::Node;
+use store::Op;
 use tokio::net::TcpListener;
-
-/// Longer than anything here takes on a machine that is doing something else as well.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-struct Quiet;
-
-impl Hooks for Quiet {
-    fn applied(&self, _: &[Change], _: i64) {}
-    fn replaced(&self) {}
-    fn call(&self, from: MemberId, method: u8, payload: bytes::Bytes) -> Answer<'_> {
-        let answer = format!("{from} asked {method}: {}", payload.len());
-        Box::pin(std::future::ready(Ok(answer.into())))
-    }
-    fn fatal(&self, reason: &str) {
-        eprintln!("fatal: {reason}");
-    }
-}
-
-struct Member {
-    node: Node,
-    directory: TempDir,
-    url: String,
-}
-
-#[derive(Clone)]
-struct Plan {
-    founders: Vec<(String, Vec<String>)>,
-    join: bool,
-    snapshot_count: u64,
-    catchup: u64,
-}
-
-async fn listeners(count: usize) -> Vec<(TcpListener, String)> {
-    let mut all = Vec::new();
-    for _ in 0..count {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let url = format!("http://{}", listener.local_addr().expect("bound"));
-        all.push((listener, url));
-    }
-    all
-}
-
-fn config(plan: &Plan, directory: &Path, listener: TcpListener, url: &str) -> Config {
-    Config {
-        data_dir: directory.to_owned(),
-        peer_listeners: vec![listener],
-        advertise_peer_urls: vec![url.to_owned()],
-        initial_cluster: plan.founders.clone(),
-        initial_cluster_token: "test".to_owned(),
-        join_existing: plan.join,
-        heartbeat_interval: Duration::from_millis(100),
-        election_timeout: Duration::from_millis(1000),
-        pre_vote: true,
-        snapshot_count: plan.snapshot_count,
-        snapshot_catchup_entries: plan.catchup,
-        log_bytes_max: 256 << 20,
-        max_learners: 1,
-        store: store::Options { value_bytes_max: u64::MAX, max_txn_ops: 128 },
-    }
-}
-
-async fn start(plan: &Plan, listener: TcpListener, url: String) -> Member {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let node = Node::start(config(plan, directory.path(), listener, &url), Arc::new(Quiet))
-        .await
-        .expect("a fresh member starts");
-    Member { node, directory, url }
-}
-
-async fn cluster(count: usize, snapshot_count: u64, catchup: u64) -> (Plan, Vec<Member>) {
-    let sockets = listeners(count).await;
-    let founders = sockets
-        .iter()
-        .enumerate()
-        .map(|(number, (_, url))| (format!("m{number}"), vec![url.clone()]))
-        .collect();
-    let plan = Plan { founders, join: false, snapshot_count, catchup };
-    let mut members = Vec::new();
-    for (listener, url) in sockets {
-        members.push(start(&plan, listener, url).await);
-    }
-    (plan, members)
-}
-
-async fn put(node: &Node, key: &str, value: &str) -> i64 {
-    let request = PutRequest {
-        key: key.to_owned().into(),
-        value: value.to_owned().into(),
-        ..PutRequest::default()
-    };
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        match node.propose_op(Op::Put(request.clone())).await {
-            Ok(Reply::Put(response)) => return response.header.expect("a header").revision,
-            Ok(_) => panic!("a put is answered by a put"),
-            Err(error) => assert!(Instant::now() < deadline, "{error}"),
-        }
-    }
-}
-
-async fn get(node: &Node, key: &str) -> Option<String> {
-    let deadline = Instant::now() + PATIENCE;
-    while let Err(error) = node.read_index().await {
-        assert!(Instant::now() < deadline, "{error}");
-    }
-    let request = RangeRequest { key: key.to_owned().into(), ..RangeRequest::default() };
-    let encoded = node.store().range(&request, &ResponseHeader::default()).expect("a valid range");
-    let response = RangeResponse::decode(encoded).expect("our own bytes");
-    response.kvs.first().map(|kv| String::from_utf8(kv.value.to_vec()).expect("text"))
-}
-
-async fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !holds() {
-        assert!(Instant::now() < deadline, "{what} did not happen in time");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
-/// What the agent does once it runs; membership checks count only members that have started.
-async fn publish(node: &Node, name: &str) {
-    let attributes = store::MemberAttributes {
-        member: node.member_id(),
-        name: name.to_owned(),
-        client_urls: Vec::new(),
-    };
-    node.propose_op(Op::MemberAttributes(attributes)).await.expect("a leader");
-}
-
-fn leader(members: &[Member]) -> usize {
-    members.iter().position(|member| member.node.status().is_leader).expect("a leader")
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_member_writes_reads_and_restarts() {
@@ -156,7 +25,7 @@ async fn one_member_writes_reads_and_restarts() {
     drop(member.node);
     let (listener, _) = listeners(1).await.pop().expect("one socket");
     let config = config(&plan, member.directory.path(), listener, &member.url);
-    let again = Node::start(config, Arc::new(Quiet)).await.expect("its own directory");
+    let again = Node::start(config, Arc::<Recorder>::default()).await.expect("its own directory");
     assert_eq!(get(&again, "last").await.as_deref(), Some("value"));
     assert_eq!(again.store().current_revision(), 52);
     assert_eq!(put(&again, "more", "v").await, 53);
@@ -213,4 +82,93 @@ async fn a_member_added_late_gets_a_snapshot_and_its_vote() {
     put(&first, "alone", "again").await;
     first.shutdown().await;
     second.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn traffic_with_peers_is_counted_on_both_sides() {
+    let (_, mut members) = cluster(3, 100_000, 100_000).await;
+    put(&members[0].node, "k", &"v".repeat(10_000)).await;
+    let leader = members.swap_remove(leader(&members));
+    let follower = members.swap_remove(0);
+    let (leader_id, follower_id) = (leader.node.member_id(), follower.node.member_id());
+    let of = |node: &Node, peer| node.peer_stats().into_iter().find(|stats| stats.peer == peer);
+    until("the entry to be counted", || {
+        of(&leader.node, follower_id).is_some_and(|stats| stats.sent_bytes > 10_000)
+            && of(&follower.node, leader_id).is_some_and(|stats| stats.received_bytes > 10_000)
+    })
+    .await;
+    until("a heartbeat", || {
+        of(&leader.node, follower_id).is_some_and(|stats| stats.round_trips.count() > 0)
+    })
+    .await;
+    let stats = of(&leader.node, follower_id).expect("a peer");
+    assert!(stats.received_bytes > 0 && stats.round_trips.sum_s > 0.0, "{stats:?}");
+    let failures = stats.send_failures;
+    follower.node.shutdown().await;
+    until("failures to reach the one that is down", || {
+        of(&leader.node, follower_id).is_some_and(|stats| stats.send_failures > failures)
+    })
+    .await;
+    leader.node.shutdown().await;
+    members[0].node.shutdown().await;
+}
+
+/// How many other members' disks a member has pinned: the lines between title and checksum.
+fn disks_known(directory: &Path) -> usize {
+    let pins = std::fs::read_to_string(directory.join("member/pins")).unwrap_or_default();
+    pins.lines().count().saturating_sub(2)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wiped_disk_does_not_count_as_the_member_that_had_it() {
+    // One follower loses its disk and the leader goes: the empty disk must not count in place of the
+    // lost one, which held acknowledged writes. Members meet early for that, whether or not they
+    // have anything to say to each other.
+    let (plan, mut members) = cluster(3, 100_000, 100_000).await;
+    for member in &members {
+        put(&member.node, "k", "v").await;
+        until("meeting", || disks_known(member.directory.path()) == 2).await;
+    }
+    let (leading, wiped) = (members.remove(leader(&members)), members.pop().expect("a follower"));
+    let other = members.pop().expect("the other follower");
+    wiped.node.shutdown().await;
+    leading.node.shutdown().await;
+    let address = wiped.url.trim_start_matches("http://").to_owned();
+    drop((wiped, leading));
+    let listener = TcpListener::bind(address).await.expect("the port it had");
+    let url = format!("http://{}", listener.local_addr().expect("bound"));
+    let empty = start(&plan, listener, url).await;
+    // Leadership was handed to the other one. The empty disk would be the second of three.
+    let request = PutRequest { key: "after".into(), ..PutRequest::default() };
+    assert!(other.node.propose_op(Op::Put(request)).await.is_err(), "no majority is left");
+    assert_eq!(empty.node.status().leader, None);
+    other.node.shutdown().await;
+    empty.node.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lone_member_still_writes_after_its_clock_stood_still() {
+    let (_, members) = cluster(1, 100_000, 100_000).await;
+    put(&members[0].node, "before", "v").await;
+    let written = Instant::now();
+    // Longer than the lease of a leader that hears from nobody.
+    until("the lease's end", || written.elapsed() > Duration::from_secs(4)).await;
+    let request = PutRequest { key: "after".into(), ..PutRequest::default() };
+    let quick =
+        tokio::time::timeout(Duration::from_secs(2), members[0].node.propose_op(Op::Put(request)));
+    assert!(quick.await.expect("at once").is_ok());
+    assert_eq!(get(&members[0].node, "before").await.as_deref(), Some("v"));
+    members[0].node.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_hears_from_no_majority_names_no_leader() {
+    let (_, mut members) = cluster(3, 100_000, 100_000).await;
+    put(&members[0].node, "k", "v").await;
+    let survivor = members.remove(0);
+    for other in &members {
+        other.node.shutdown().await;
+    }
+    until("the silence", || survivor.node.status().leader.is_none()).await;
+    survivor.node.shutdown().await;
 }

@@ -21,7 +21,9 @@ mod log;
 mod position;
 mod snapshot;
 
-pub use backend::{Backend, BackendError, BackendOptions, Batch, FlushDone, Health};
+pub use backend::{
+    Backend, BackendError, BackendOptions, Batch, CommitObserver, FlushDone, Health,
+};
 pub use data_dir::{DataDir, DataDirError, Identity, Incarnation, PinMismatch};
 pub use log::{
     Done, ENTRY_BYTES_MAX, Log, LogError, LogOptions, LogRecord, LogState, SyncObserver,

@@ -5,6 +5,7 @@ use std::io;
 use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
 
+use futures::{Stream, StreamExt, TryStreamExt, stream};
 use openraft::OptionalSend;
 use openraft::storage::RaftLogReader;
 use parking_lot::Mutex;
@@ -37,6 +38,22 @@ impl LogReader {
         }
         let records = self.log.read(from, to, bytes_max).map_err(io::Error::other)?;
         records.into_iter().map(decode).collect()
+    }
+
+    /// Some of the entries `from..to`, none only if that is empty.
+    fn read_without_gap(&self, from: u64, to: u64) -> io::Result<Vec<Entry>> {
+        if from >= to {
+            return Ok(Vec::new());
+        }
+        let entries = self.read(from, to, READ_BYTES_MAX)?;
+        match entries.first() {
+            Some(first) if first.log_id.index == from => Ok(entries),
+            _ => Err(io::Error::other(format!("entry {from} was purged before it was applied"))),
+        }
+    }
+
+    fn end_of_log(&self) -> u64 {
+        self.log.state().1.map_or(0, |last| last.index + 1)
     }
 
     fn read_all(&self, from: u64, to: u64) -> io::Result<Vec<Entry>> {
@@ -77,8 +94,7 @@ impl RaftLogReader<TypeConfig> for LogReader {
     where
         RB: RangeBounds<u64> + Clone + Debug + OptionalSend,
     {
-        let end_of_log = self.log.state().1.map_or(0, |last| last.index + 1);
-        let (from, to) = bounds(&range, end_of_log);
+        let (from, to) = bounds(&range, self.end_of_log());
         self.read_all(from, to)
     }
 
@@ -93,6 +109,28 @@ impl RaftLogReader<TypeConfig> for LogReader {
         // predecessor. For an empty answer it sends a heartbeat and asks again.
         let follows = entries.first().is_some_and(|first| first.log_id.index == start);
         Ok(if follows { entries } else { Vec::new() })
+    }
+
+    /// What is to be applied, piece by piece. A purge may take entries away between the order to
+    /// apply them and their reading: that must end the member, and not its agreement with the
+    /// others.
+    async fn entries_stream<RB>(
+        &mut self,
+        range: RB,
+    ) -> impl Stream<Item = io::Result<Entry>> + OptionalSend
+    where
+        RB: RangeBounds<u64> + Clone + Debug + OptionalSend,
+    {
+        let end_of_log = self.end_of_log();
+        let (from, to) = bounds(&range, end_of_log);
+        let left = (self.clone(), from, to.min(end_of_log));
+        let pieces = stream::try_unfold(left, |(reader, next, to)| async move {
+            let piece = reader.read_without_gap(next, to)?;
+            let Some(last) = piece.last() else { return Ok::<_, io::Error>(None) };
+            let after = last.log_id.index + 1;
+            Ok(Some((stream::iter(piece.into_iter().map(Ok)), (reader, after, to))))
+        });
+        pieces.try_flatten().boxed()
     }
 
     async fn read_vote(&mut self) -> Result<Option<Vote>, io::Error> {

@@ -41,8 +41,7 @@ impl LogStore {
             .transpose()
             .map_err(io::Error::other)?;
         let committed = state.committed.map(from_position);
-        let reader =
-            LogReader { log, recent: Arc::default(), vote: Arc::new(Mutex::new(vote)) };
+        let reader = LogReader { log, recent: Arc::default(), vote: Arc::new(Mutex::new(vote)) };
         Ok(Self { reader, committed, snapshot_trigger })
     }
 }

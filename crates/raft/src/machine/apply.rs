@@ -8,6 +8,7 @@ use openraft::storage::{ApplyResponder, EntryResponder};
 use storage::Batch;
 use store::{Change, Command, MemberId, Outcome};
 
+use super::snapshot::blocking;
 use super::state::MachineState;
 use crate::codec::Wire;
 use crate::log::to_position;
@@ -42,7 +43,6 @@ impl MachineState {
     {
         let mut pending = Pending::default();
         while let Some((entry, responder)) = entries.try_next().await? {
-            self.check_follows(pending.last, entry.log_id)?;
             pending.last = Some(entry.log_id);
             pending.responders.extend(responder);
             match entry.payload {
@@ -62,17 +62,6 @@ impl MachineState {
         self.apply_commands(&mut pending, None)
     }
 
-    /// An entry that is missing, or comes twice, must end the member and not its agreement with
-    /// the others: a purge may take entries away between the order to apply them and their reading.
-    fn check_follows(&self, pending: Option<LogId>, next: LogId) -> io::Result<()> {
-        match pending.or(self.applied()) {
-            Some(last) if last.index + 1 != next.index => {
-                Err(io::Error::other(format!("entry {next} was to be applied after entry {last}")))
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// Applies what is pending, then the membership entry that came last, if one did.
     fn apply_commands(
         &self,
@@ -80,10 +69,12 @@ impl MachineState {
         membership: Option<Membership>,
     ) -> io::Result<()> {
         let Some(last) = pending.last.take() else { return Ok(()) };
+        let is_membership = membership.is_some();
         let mut outcomes: Vec<Outcome> = Vec::with_capacity(pending.commands.len());
         let mut changes: Vec<Change> = Vec::with_capacity(pending.commands.len());
         {
-            let _no_compaction = self.changing.lock();
+            let _no_compaction =
+                self.changing.try_lock().unwrap_or_else(|| blocking(|| self.changing.lock()));
             self.store
                 .apply(&pending.commands, &mut outcomes, &mut changes)
                 .map_err(io::Error::other)?;
@@ -92,11 +83,14 @@ impl MachineState {
                 .map(|membership| self.advance_membership(last, membership, &mut changes));
             // The store keeps the rows of this slice in memory until they are with the database.
             let position = to_position(last);
-            self.backend.enqueue(Batch { position, membership, changes: changes.clone() });
+            self.hand_over(Batch { position, membership, changes: changes.clone() });
             if !changes.is_empty() {
                 self.hooks.applied(&changes, self.store.current_revision());
             }
             self.advance(last);
+        }
+        if is_membership {
+            self.membership_applied.notify_one();
         }
         pending.bytes = 0;
         for (command, outcome) in pending.commands.drain(..).zip(outcomes) {
@@ -104,6 +98,16 @@ impl MachineState {
         }
         pending.responders.drain(..).for_each(|responder| responder.send(()));
         Ok(())
+    }
+
+    /// Gives a batch to the database. A database that cannot keep up, or has no room left on its
+    /// disk, holds up the applying, but not the heartbeats that share its thread.
+    fn hand_over(&self, batch: Batch) {
+        if self.backend.has_room_for(&batch) {
+            self.backend.enqueue(batch);
+        } else {
+            blocking(|| self.backend.enqueue(batch));
+        }
     }
 
     /// Takes over a membership and returns what is stored of it.
@@ -115,8 +119,7 @@ impl MachineState {
     ) -> bytes::Bytes {
         let mut current = self.membership.write();
         current.advance(StoredMembership::new(Some(log_id), membership));
-        let keep: Vec<MemberId> =
-            current.stored.nodes().map(|(id, _)| MemberId(*id)).collect();
+        let keep: Vec<MemberId> = current.stored.nodes().map(|(id, _)| MemberId(*id)).collect();
         self.store.members_retain(&keep, changes);
         current.to_bytes()
     }

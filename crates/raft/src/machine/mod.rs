@@ -5,7 +5,9 @@ mod compact;
 mod membership;
 mod snapshot;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use membership::ClusterMembership;
-pub(crate) use snapshot::{SnapshotData, stored_membership};
+pub(crate) use snapshot::{SnapshotData, blocking, stored_membership};
 pub(crate) use state::{Machine, MachineState};

@@ -72,7 +72,7 @@ impl MachineState {
         meta: &SnapshotMeta,
         snapshot: SnapshotData,
     ) -> io::Result<()> {
-        let _no_compaction = self.changing.lock();
+        let _no_compaction = blocking(|| self.changing.lock());
         let loaded = blocking(|| {
             let writer = match snapshot {
                 SnapshotData::Incoming(writer) => *writer,
@@ -87,6 +87,7 @@ impl MachineState {
         if let Some(last) = meta.last_log_id {
             self.advance(last);
         }
+        self.membership_applied.notify_one();
         Ok(())
     }
 
@@ -120,7 +121,7 @@ pub(crate) fn stored_membership(blob: Option<bytes::Bytes>) -> io::Result<Cluste
 }
 
 /// Runs something that waits for the disk without holding up the tasks of this thread.
-fn blocking<T>(work: impl FnOnce() -> T) -> T {
+pub(crate) fn blocking<T>(work: impl FnOnce() -> T) -> T {
     match tokio::runtime::Handle::current().runtime_flavor() {
         tokio::runtime::RuntimeFlavor::MultiThread => tokio::task::block_in_place(work),
         _ => work(),

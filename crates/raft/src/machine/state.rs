@@ -27,6 +27,8 @@ pub(crate) struct MachineState {
     pub(crate) waiters: Waiters,
     pub(crate) hooks: Arc<dyn Hooks>,
     pub(crate) membership: RwLock<ClusterMembership>,
+    /// A membership was applied: one permit, however many there were.
+    pub(crate) membership_applied: Notify,
     /// How a store loaded from a snapshot is set up.
     pub(crate) store_options: store::Options,
     /// Held while the store changes and until the change is with the database: whatever comes from
@@ -57,6 +59,7 @@ impl MachineState {
             waiters,
             hooks,
             membership: RwLock::new(membership),
+            membership_applied: Notify::new(),
             store_options,
             changing: Mutex::new(()),
             applied: Mutex::new(applied),
@@ -64,6 +67,11 @@ impl MachineState {
             progress: Notify::new(),
             snapshot_trigger,
         }
+    }
+
+    /// Whether the applied log says that this member once was one and is no more.
+    pub(crate) fn is_removed(&self, member: u64) -> bool {
+        self.membership.read().removed.contains(&member)
     }
 
     /// The last index applied.
@@ -130,9 +138,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
         self.0.install(meta, snapshot).await
     }
 
-    async fn get_current_snapshot(
-        &mut self,
-    ) -> Result<Option<crate::types::Snapshot>, io::Error> {
+    async fn get_current_snapshot(&mut self) -> Result<Option<crate::types::Snapshot>, io::Error> {
         self.0.current_snapshot().await
     }
 }

@@ -35,7 +35,9 @@ pub struct DiscoveredMember {
 
 /// Nobody answered.
 #[derive(Debug, Error)]
-#[error("cannot reach a member of the existing cluster at {urls}: {last}; check that it runs and that --initial-cluster names its peer URLs")]
+#[error(
+    "cannot reach a member of the existing cluster at {urls}: {last}; check that it runs and that --initial-cluster names its peer URLs"
+)]
 pub struct DiscoverError {
     urls: String,
     last: io::Error,

@@ -89,6 +89,11 @@ impl Frame {
         Self { kind, number, payload }
     }
 
+    /// Length on the wire.
+    pub(super) fn len(&self) -> usize {
+        HEADER_BYTES + self.payload.len()
+    }
+
     fn header(&self) -> [u8; HEADER_BYTES] {
         let mut header = [0; HEADER_BYTES];
         header[..4].copy_from_slice(&(self.payload.len() as u32).to_le_bytes());
@@ -102,7 +107,7 @@ impl Frame {
 
     /// Appends the frame to a buffer that is written out later.
     pub(super) fn put(&self, buffer: &mut BytesMut) {
-        buffer.reserve(HEADER_BYTES + self.payload.len());
+        buffer.reserve(self.len());
         buffer.put_slice(&self.header());
         buffer.put_slice(&self.payload);
     }

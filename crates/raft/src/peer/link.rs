@@ -13,7 +13,9 @@ use super::connection::{Connection, LinkError, Notices, reply};
 use super::frame::{self, Frame, Kind, PREFACE};
 use super::message::{Hello, Refusal};
 use super::pool::Local;
+use super::traffic::Traffic;
 use crate::codec::Wire;
+use crate::machine::blocking;
 
 /// How long opening a connection may take, hand-shake included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -27,6 +29,8 @@ pub(crate) struct Link {
     local: Arc<Local>,
     target: u64,
     notices: Notices,
+    traffic: Arc<Traffic>,
+    measures_round_trips: bool,
     slot: Mutex<Slot>,
 }
 
@@ -38,7 +42,19 @@ struct Slot {
 
 impl Link {
     pub(super) fn new(local: Arc<Local>, target: u64, notices: Notices) -> Self {
-        Self { local, target, notices, slot: Mutex::default() }
+        let traffic = local.traffic(target);
+        let (measures_round_trips, slot) = (false, Mutex::default());
+        Self { local, target, notices, traffic, measures_round_trips, slot }
+    }
+
+    /// Counts how long the peer takes to answer what goes this way.
+    pub(super) fn measuring_round_trips(self) -> Self {
+        Self { measures_round_trips: true, ..self }
+    }
+
+    /// Opens the connection if it is not open: afterwards both ends know each other's disk.
+    pub(crate) async fn connect(&self) -> Result<(), LinkError> {
+        self.connection().await.map(|_| ())
     }
 
     /// Sends a request and waits for its reply.
@@ -58,7 +74,8 @@ impl Link {
         kind: Kind,
         payload: Bytes,
     ) -> Result<oneshot::Receiver<Result<Bytes, LinkError>>, LinkError> {
-        self.connection().await?.send(kind, payload).await
+        let connection = self.connection().await?;
+        self.counted(connection.send(kind, payload).await)
     }
 
     /// Sends a message that has no reply.
@@ -68,10 +85,23 @@ impl Link {
         number: u64,
         payload: Bytes,
     ) -> Result<(), LinkError> {
-        self.connection().await?.notify(kind, number, payload).await
+        let connection = self.connection().await?;
+        self.counted(connection.notify(kind, number, payload).await)
+    }
+
+    fn counted<T>(&self, sent: Result<T, LinkError>) -> Result<T, LinkError> {
+        if sent.is_err() {
+            self.traffic.send_failed();
+        }
+        sent
     }
 
     async fn connection(&self) -> Result<Arc<Connection>, LinkError> {
+        let connection = self.open_connection().await;
+        self.counted(connection)
+    }
+
+    async fn open_connection(&self) -> Result<Arc<Connection>, LinkError> {
         let mut slot = self.slot.lock().await;
         if let Some(connection) = slot.connection.as_ref().filter(|open| !open.is_closed()) {
             return Ok(connection.clone());
@@ -82,7 +112,10 @@ impl Link {
         }
         match self.open().await {
             Ok(stream) => {
-                let connection = Arc::new(Connection::start(stream, self.notices.clone()));
+                let (notices, traffic) = (self.notices.clone(), self.traffic.clone());
+                let connection =
+                    Connection::start(stream, notices, traffic, self.measures_round_trips);
+                let connection = Arc::new(connection);
                 *slot = Slot { connection: Some(connection.clone()), failed_at: None };
                 Ok(connection)
             }
@@ -124,7 +157,8 @@ impl Link {
         match answer.kind {
             Kind::Welcome => {
                 let hello = Hello::parse(&mut payload).map_err(io::Error::other)?;
-                self.local.check_peer(&hello).map_err(|refusal| {
+                // Pinning a peer seen for the first time writes a file.
+                blocking(|| self.local.check_peer(&hello)).map_err(|refusal| {
                     io::Error::new(io::ErrorKind::ConnectionRefused, refusal.text)
                 })
             }

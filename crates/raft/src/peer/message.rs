@@ -3,8 +3,8 @@
 use api::Error;
 use bytes::{Bytes, BytesMut};
 use openraft::raft::{
-    AppendEntriesRequest, SnapshotResponse, StreamAppendError, StreamAppendResult, TransferLeaderRequest,
-    VoteRequest, VoteResponse,
+    AppendEntriesRequest, SnapshotResponse, StreamAppendError, StreamAppendResult,
+    TransferLeaderRequest, VoteRequest, VoteResponse,
 };
 
 use storage::Incarnation;
@@ -14,14 +14,15 @@ use crate::types::{Entry, LogId, SnapshotMeta, StoredMembership, TypeConfig, Vot
 
 type Result<T> = std::result::Result<T, DecodeError>;
 
-/// Method numbers of [`super::frame::Kind::Call`] that this crate keeps for itself.
+/// Changes of membership: the method numbers of [`super::frame::Kind::Call`] that this crate keeps for
+/// itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Method {
-    MemberAdd = 200,
-    MemberRemove = 201,
-    MemberUpdate = 202,
-    MemberPromote = 203,
+    Add = 200,
+    Remove = 201,
+    Update = 202,
+    Promote = 203,
 }
 
 impl Method {
@@ -29,14 +30,9 @@ impl Method {
     pub(crate) const FIRST: u8 = 200;
 
     pub(crate) fn from_byte(byte: u8) -> Option<Self> {
-        [
-            Self::MemberAdd,
-            Self::MemberRemove,
-            Self::MemberUpdate,
-            Self::MemberPromote,
-        ]
-        .into_iter()
-        .find(|method| *method as u8 == byte)
+        [Self::Add, Self::Remove, Self::Update, Self::Promote]
+            .into_iter()
+            .find(|method| *method as u8 == byte)
     }
 }
 
@@ -116,7 +112,6 @@ const INVALID_ARGUMENT: u64 = 3;
 const UNIMPLEMENTED: u64 = 12;
 const INTERNAL: u64 = 13;
 const UNAVAILABLE: u64 = 14;
-
 
 pub(super) fn put_append(request: &AppendEntriesRequest<TypeConfig>) -> Bytes {
     let size: usize = request

@@ -7,17 +7,21 @@
 mod connection;
 mod discover;
 mod frame;
+mod install;
 mod link;
 mod message;
 mod network;
 mod pool;
 mod server;
+mod traffic;
 
 pub(crate) use connection::LinkError;
-pub(crate) use frame::{Frame, Kind};
-pub(crate) use discover::{Discovered, discover};
 pub use discover::DiscoverError;
+pub(crate) use discover::{Discovered, discover};
+pub(crate) use frame::{Frame, Kind};
+pub(crate) use install::Gate;
 pub(crate) use message::Method;
 pub(crate) use network::NetworkFactory;
-pub(crate) use pool::{Local, Pool};
+pub(crate) use pool::{Local, Pool, REMOVED};
 pub(crate) use server::serve;
+pub use traffic::PeerStats;

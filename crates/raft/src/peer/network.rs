@@ -7,17 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::stream::{self, BoxStream, Stream, StreamExt};
 use futures::future::BoxFuture;
-use openraft::errors::{
-    NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable,
-};
+use futures::stream::{self, BoxStream, Stream, StreamExt};
+use openraft::OptionalSend;
+use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
 use openraft::network::{RPCOption, RaftNetworkFactory, RaftNetworkV2};
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendResult,
     TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
 };
-use openraft::OptionalSend;
 use tokio::sync::{mpsc, oneshot};
 
 use super::connection::{LinkError, reply};
@@ -57,7 +55,10 @@ impl RaftNetworkFactory<TypeConfig> for NetworkFactory {
     }
 
     async fn new_heartbeat_client(&mut self, target: u64, node: &Peer) -> Network {
-        self.new_client(target, node).await
+        self.0.learn(target, &node.peer_urls);
+        // Nothing but empty appends takes this way: their answers tell how far away the peer is.
+        let bulk = Arc::new(self.0.own(target).measuring_round_trips());
+        Network { target, pool: self.0.clone(), bulk }
     }
 
     async fn new_snapshot_client(&mut self, target: u64, node: &Peer) -> Network {
@@ -252,9 +253,7 @@ async fn snapshot_piece(link: &Link, kind: Kind, piece: Bytes) -> RpcResult<Pend
 
 async fn snapshot_stored(pending: &mut VecDeque<PendingPiece>) -> RpcResult<()> {
     match pending.pop_front() {
-        Some(piece) => {
-            reply(piece, SNAPSHOT_CHUNK_TIMEOUT).await.map(|_| ()).map_err(rpc_error)
-        }
+        Some(piece) => reply(piece, SNAPSHOT_CHUNK_TIMEOUT).await.map(|_| ()).map_err(rpc_error),
         None => Ok(()),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use storage::{DataDir, Incarnation};
@@ -10,9 +11,13 @@ use store::MemberId;
 use super::connection::Notices;
 use super::link::Link;
 use super::message::{Hello, Refusal};
+use super::traffic::{PeerStats, Traffic};
 use crate::hooks::Hooks;
 use crate::machine::MachineState;
 use crate::url::host_and_port;
+
+/// What a member that was removed says when it ends.
+pub(crate) const REMOVED: &str = "this member has been removed from the cluster; to join again, add it as a new member and start it with a new data directory";
 
 /// This member's end of every connection.
 pub(crate) struct Local {
@@ -27,6 +32,10 @@ pub(crate) struct Local {
     /// Peer URLs by member, of the newest membership in the log. It counts before it is applied:
     /// the first votes of a new cluster are cast when nothing has been applied yet.
     urls: Mutex<HashMap<u64, Vec<String>>>,
+    /// When a leader sent something last.
+    heard: Mutex<Instant>,
+    /// Counters by peer: of the members, and of those that are connected without being one.
+    traffic: Mutex<HashMap<u64, Arc<Traffic>>>,
 }
 
 impl Local {
@@ -39,7 +48,29 @@ impl Local {
         hooks: Arc<dyn Hooks>,
     ) -> Self {
         let (complained, urls) = (Mutex::default(), Mutex::default());
-        Self { cluster, member, incarnation, machine, data_dir, hooks, complained, urls }
+        let (heard, traffic) = (Mutex::new(Instant::now()), Mutex::default());
+        Self {
+            cluster,
+            member,
+            incarnation,
+            machine,
+            data_dir,
+            hooks,
+            complained,
+            urls,
+            heard,
+            traffic,
+        }
+    }
+
+    /// A leader, or who takes itself for one, sent something.
+    pub(super) fn hears(&self) {
+        *self.heard.lock() = Instant::now();
+    }
+
+    /// Time since a leader sent something.
+    pub(crate) fn silence(&self) -> Duration {
+        self.heard.lock().elapsed()
     }
 
     /// Learns where a member is reached.
@@ -51,6 +82,22 @@ impl Local {
     pub(crate) fn retain(&self, keep: impl Fn(u64) -> bool) {
         self.urls.lock().retain(|id, _| keep(*id));
         self.complained.lock().retain(|id| keep(*id));
+        // A leader talks to a joiner before the joiner knows it as a member.
+        self.traffic.lock().retain(|id, traffic| keep(*id) || Arc::strong_count(traffic) > 1);
+    }
+
+    /// Counters of a peer, the same ones for all its connections.
+    pub(super) fn traffic(&self, peer: u64) -> Arc<Traffic> {
+        self.traffic.lock().entry(peer).or_default().clone()
+    }
+
+    /// What the counters say, by id.
+    pub(crate) fn peer_stats(&self) -> Vec<PeerStats> {
+        let traffic = self.traffic.lock();
+        let mut stats: Vec<_> =
+            traffic.iter().map(|(id, traffic)| traffic.stats(MemberId(*id))).collect();
+        stats.sort_unstable_by_key(|stats| stats.peer);
+        stats
     }
 
     /// What we say of ourselves to `target`.
@@ -84,7 +131,7 @@ impl Local {
             let (wanted, ours) = (hello.to, self.member);
             return refuse(false, format!("member {wanted:x} is not here, this is {ours:x}"));
         }
-        if self.machine.membership.read().removed.contains(&hello.from) {
+        if self.machine.is_removed(hello.from) {
             return refuse(true, format!("member {:x} was removed from the cluster", hello.from));
         }
         self.data_dir.pin(MemberId(hello.from), hello.incarnation).map_err(|error| Refusal {
@@ -96,7 +143,7 @@ impl Local {
     /// A peer will not talk to us. Being removed ends this member; anything else is for a person.
     pub(super) fn refused_by(&self, target: u64, refusal: &Refusal) {
         if refusal.removed {
-            self.hooks.fatal("this member has been removed from the cluster; its data is kept aside, start it with a new data directory to join again");
+            self.hooks.fatal(REMOVED);
         } else if self.complained.lock().insert(target) {
             tracing::warn!(peer = %MemberId(target), reason = refusal.text, "peer refuses this member");
         }

@@ -18,8 +18,10 @@ use tokio::task::JoinSet;
 
 use super::discover::{Discovered, DiscoveredMember};
 use super::frame::{self, Frame, Kind, PREFACE};
+use super::install::install;
 use super::message as wire;
 use super::message::{Hello, Refusal};
+use super::traffic::Traffic;
 use crate::codec::{DecodeError, Wire};
 use crate::machine::SnapshotData;
 use crate::node::Shared;
@@ -46,12 +48,15 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Serves a listener until the node stops.
 pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener) {
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    // Dropped with this task: no connection outlives the node.
+    let mut connections = JoinSet::new();
     loop {
+        while connections.try_join_next().is_some() {}
         let Ok(permit) = room.clone().acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, from)) => {
                 let shared = shared.clone();
-                tokio::spawn(async move {
+                connections.spawn(async move {
                     if let Err(error) = converse(shared, stream).await {
                         tracing::debug!(%from, %error, "peer connection ended");
                     }
@@ -76,10 +81,11 @@ async fn converse(shared: Arc<Shared>, mut stream: TcpStream) -> io::Result<()> 
     let (read, write) = stream.into_split();
     let (replies, queued) = mpsc::channel(REPLIES_QUEUED_MAX);
     let mut tasks = JoinSet::new();
-    tasks.spawn(write_replies(write, queued));
+    let traffic = shared.local.traffic(hello.from);
+    tasks.spawn(write_replies(write, queued, traffic.clone()));
     // Whichever half ends first ends the connection; dropping the set ends the other.
     tokio::select! {
-        read = Session::new(shared, hello.from, replies).read_all(read) => read,
+        read = Session::new(shared, hello.from, replies).read_all(read, &traffic) => read,
         _ = tasks.join_next() => Ok(()),
     }
 }
@@ -140,7 +146,11 @@ fn discovered(shared: &Shared) -> Discovered {
     Discovered { cluster: shared.local.cluster, members }
 }
 
-async fn write_replies(mut socket: OwnedWriteHalf, mut replies: mpsc::Receiver<Frame>) {
+async fn write_replies(
+    mut socket: OwnedWriteHalf,
+    mut replies: mpsc::Receiver<Frame>,
+    traffic: Arc<Traffic>,
+) {
     const WRITE_BYTES_MAX: usize = 256 << 10;
     let mut buffer = BytesMut::new();
     while let Some(reply) = replies.recv().await {
@@ -150,8 +160,9 @@ async fn write_replies(mut socket: OwnedWriteHalf, mut replies: mpsc::Receiver<F
             reply.put(&mut buffer);
         }
         if socket.write_all(&buffer).await.is_err() {
-            return;
+            return traffic.send_failed();
         }
+        traffic.sent(buffer.len());
         buffer.clear();
     }
 }
@@ -187,10 +198,16 @@ impl Session {
         }
     }
 
-    async fn read_all(mut self, socket: OwnedReadHalf) -> io::Result<()> {
+    async fn read_all(mut self, socket: OwnedReadHalf, traffic: &Traffic) -> io::Result<()> {
         let mut socket = BufReader::with_capacity(64 << 10, socket);
-        while let Some(frame) = frame::read(&mut socket).await? {
+        let failed = |_: &io::Error| traffic.receive_failed();
+        while let Some(frame) = frame::read(&mut socket).await.inspect_err(failed)? {
+            traffic.received(frame.len());
             while self.tasks.try_join_next().is_some() {}
+            if self.shared.local.machine.is_removed(self.from) {
+                // Its next hand-shake tells it why.
+                return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "it was removed"));
+            }
             self.handle(frame).await?;
         }
         Ok(())
@@ -219,6 +236,7 @@ impl Session {
 
     /// Hands an append to raft in the order of arrival; the replies follow in the same order.
     async fn append(&mut self, frame: Frame) -> io::Result<()> {
+        self.shared.local.hears();
         let mut payload = frame.payload;
         let request = wire::take_append(&mut payload).map_err(io::Error::other)?;
         let mut unsent = (frame.number, request);
@@ -258,14 +276,15 @@ impl Session {
     }
 
     async fn snapshot(&mut self, frame: Frame) -> io::Result<Bytes> {
+        self.shared.local.hears();
         let mut payload = frame.payload;
         match frame.kind {
             Kind::SnapshotBegin => {
                 let (vote, meta) =
                     wire::take_snapshot_begin(&mut payload).map_err(io::Error::other)?;
                 let backend = &self.shared.local.machine.backend;
-                let writer = tokio::task::block_in_place(|| backend.receive())
-                    .map_err(io::Error::other)?;
+                let writer =
+                    tokio::task::block_in_place(|| backend.receive()).map_err(io::Error::other)?;
                 self.snapshot = Some(Incoming { vote, meta, writer });
                 Ok(Bytes::new())
             }
@@ -284,13 +303,7 @@ impl Session {
         tokio::task::block_in_place(|| incoming.writer.finish()).map_err(io::Error::other)?;
         let data = SnapshotData::Incoming(Box::new(incoming.writer));
         let snapshot = Snapshot { meta: incoming.meta, snapshot: data };
-        let response = self
-            .shared
-            .raft
-            .install_full_snapshot(incoming.vote, snapshot)
-            .await
-            .map_err(io::Error::other)?;
-        Ok(response.vote.to_bytes())
+        install(self.shared.clone(), incoming.vote, snapshot).await.map(|vote| vote.to_bytes())
     }
 }
 
@@ -306,14 +319,16 @@ async fn answer_appends(
     replies: mpsc::Sender<Frame>,
 ) {
     let (numbers, mut numbered) = mpsc::channel(2 * APPENDS_QUEUED_MAX);
-    let input = stream::unfold((requests, numbers), |(mut requests, numbers)| async move {
+    let source = (requests, numbers, shared.gate.clone());
+    let input = stream::unfold(source, |(mut requests, numbers, gate)| async move {
         let (number, request) = requests.recv().await?;
-        numbers.send(number).await.ok()?;
-        Some((request, (requests, numbers)))
+        let passed = gate.pass().await;
+        numbers.send((number, passed)).await.ok()?;
+        Some((request, (requests, numbers, gate)))
     });
     let mut results = Box::pin(shared.raft.stream_append(Box::pin(input)));
     while let Some(Ok(result)) = results.next().await {
-        let Some(number) = numbered.recv().await else { return };
+        let Some((number, _passed)) = numbered.recv().await else { return };
         let frame = Frame::new(Kind::Reply, number, wire::put_append_result(&result));
         if replies.send(frame).await.is_err() || result.is_err() {
             return;
@@ -328,7 +343,12 @@ async fn answer(shared: &Shared, from: u64, frame: Frame) -> Result<Frame, Decod
     let answer = match frame.kind {
         Kind::Vote => {
             let request = wire::take_vote_request(&mut payload)?;
-            shared.raft.vote(request).await.map(|vote| wire::put_vote_response(&vote)).map_err(stopped)
+            shared
+                .raft
+                .vote(request)
+                .await
+                .map(|vote| wire::put_vote_response(&vote))
+                .map_err(stopped)
         }
         Kind::PreVote => {
             let request = wire::take_vote_request(&mut payload)?;

@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
@@ -32,6 +33,9 @@ use crate::snapshot::{SnapshotReader, SnapshotWriter};
 /// this is the position it reaches, `None` while nothing has been applied. Must be quick.
 pub type FlushDone = Box<dyn FnOnce(Result<Option<LogPosition>, BackendError>) + Send>;
 
+/// Told how long each transaction took, on the writer's thread; must be quick.
+pub type CommitObserver = Arc<dyn Fn(Duration) + Send + Sync>;
+
 /// How the database is opened.
 #[derive(Clone)]
 pub struct BackendOptions {
@@ -39,12 +43,14 @@ pub struct BackendOptions {
     pub path: PathBuf,
     /// Called once, on the writer's thread, when the database failed for good: end the process.
     pub on_fatal: Option<Arc<dyn Fn(String) + Send + Sync>>,
+    /// Told of every transaction, with the sync and the checkpoint when one was due.
+    pub commit_observer: Option<CommitObserver>,
 }
 
 impl BackendOptions {
     /// A database in the directory `path`.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), on_fatal: None }
+        Self { path: path.into(), on_fatal: None, commit_observer: None }
     }
 }
 
@@ -76,6 +82,7 @@ struct Shared {
     state: Mutex<Known>,
     directory: PathBuf,
     on_fatal: Option<Arc<dyn Fn(String) + Send + Sync>>,
+    commit_observer: Option<CommitObserver>,
     /// Numbers the databases being received.
     incoming: AtomicU64,
     /// Stands for a small disk.
@@ -130,6 +137,7 @@ impl Backend {
             }),
             directory: options.path,
             on_fatal: options.on_fatal,
+            commit_observer: options.commit_observer,
             incoming: AtomicU64::new(1),
             #[cfg(test)]
             pages_max: AtomicU64::new(u64::from(u32::MAX - 1)),
@@ -158,6 +166,11 @@ impl Backend {
     pub fn enqueue(&self, batch: Batch) {
         let shared = &self.0.shared;
         let _taken = shared.queue.push(batch, &shared.view);
+    }
+
+    /// Whether `enqueue` would take the batch without blocking, if nobody else enqueued meanwhile.
+    pub fn has_room_for(&self, batch: &Batch) -> bool {
+        self.0.shared.queue.has_room_for(batch)
     }
 
     /// Up to here the disk holds everything for certain: the log may be purged up to this

@@ -175,6 +175,12 @@ impl Queue {
         true
     }
 
+    /// Whether `push` would not block now.
+    pub fn has_room_for(&self, batch: &Batch) -> bool {
+        let state = self.state.lock();
+        state.closed || !state.is_full(Weight::of(batch))
+    }
+
     /// Adds an order, which takes its turn after what is queued, now.
     pub fn order(&self, order: Order) {
         let mut state = self.state.lock();

@@ -376,8 +376,8 @@ fn a_failure_stops_the_writer_and_is_reported_once() {
     let temporary = directory();
     let (sender, receiver) = mpsc::channel();
     let backend = Backend::open(BackendOptions {
-        path: temporary.path().to_owned(),
         on_fatal: Some(Arc::new(move |reason| sender.send(reason).expect("somebody waits"))),
+        ..BackendOptions::new(temporary.path())
     })
     .unwrap();
     // Take the table away under the writer.
@@ -389,4 +389,25 @@ fn a_failure_stops_the_writer_and_is_reported_once() {
     until("the writer has ended", || matches!(backend.health(), Health::Failed(_)));
     backend.close();
     assert!(receiver.try_recv().is_err(), "once");
+}
+
+#[test]
+fn every_transaction_is_observed_once() {
+    let temporary = directory();
+    let (sender, receiver) = mpsc::channel();
+    let backend = Backend::open(BackendOptions {
+        commit_observer: Some(Arc::new(move |took| sender.send(took).expect("somebody waits"))),
+        ..BackendOptions::new(temporary.path())
+    })
+    .unwrap();
+    for index in 1..=2 {
+        backend.enqueue(batch(index, vec![row(index as i64 + 1, 10)]));
+        flush(&backend);
+        let took = receiver.try_recv().expect("observed before the flush is done");
+        assert!(took > Duration::ZERO && took < DEADLINE, "{took:?}");
+        assert!(receiver.try_recv().is_err(), "once");
+    }
+    // A flush of nothing is no transaction.
+    flush(&backend);
+    assert!(receiver.try_recv().is_err());
 }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use api::etcdserverpb::Member;
 use prost::Message;
@@ -151,9 +151,10 @@ impl Writer {
     /// Commits, trying again while the disk is full. False when the backend is closed meanwhile:
     /// the log still holds what was not committed.
     fn commit(&mut self, batches: &[Batch]) -> Result<bool, BackendError> {
-        loop {
+        let begin = loop {
+            let begin = Instant::now();
             match self.transaction(batches) {
-                Ok(()) => break,
+                Ok(()) => break begin,
                 Err(Failure::Fatal(error)) => return Err(error),
                 Err(Failure::Full) => {
                     self.shared.set_health(Health::DiskFull);
@@ -162,13 +163,16 @@ impl Writer {
                     }
                 }
             }
-        }
+        };
         self.shared.set_health(Health::Good);
         if let Some(last) = last_row(batches) {
             self.shared.view.write().overlay.drop_through(last);
         }
         self.shared.queue.committed(weight_of(batches));
         self.sync_and_checkpoint()?;
+        if let Some(observer) = &self.shared.commit_observer {
+            observer(begin.elapsed());
+        }
         Ok(true)
     }
 
