@@ -10,6 +10,7 @@
 //! - [`server`]: the client port, from socket to call
 //! - [`kv`], [`lease`], [`cluster`], [`maintenance`], [`watch`]: the services
 //! - [`http`]: health, version, metrics
+//! - [`health_service`]: the same question as gRPC's own tools ask it
 //! - [`compactor`]: history that is given up
 //! - [`member`]: what all of them have at hand
 
@@ -18,6 +19,7 @@ pub mod compactor;
 pub mod config;
 mod fault;
 mod gate;
+pub mod health_service;
 pub mod hooks;
 pub mod http;
 pub mod kv;

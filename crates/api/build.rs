@@ -2,7 +2,7 @@
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=proto");
-    let files = protox::compile(["rpc.proto", "mvcc.proto"], ["proto"])?;
+    let files = protox::compile(["rpc.proto", "mvcc.proto", "health.proto"], ["proto"])?;
     tonic_prost_build::configure()
         .build_client(false)
         .build_transport(false)

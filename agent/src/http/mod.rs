@@ -1,6 +1,7 @@
 //! What a member says over plain HTTP: health, version and metrics, with etcd's paths and shapes
 //! (etcd-surface 3.1).
 
+mod cors;
 mod health;
 mod probes;
 mod query;
@@ -14,6 +15,17 @@ use http::{Method, Request, Response};
 use self::query::Query;
 use crate::member::Member;
 use crate::server::body::Answer;
+
+/// Answers an HTTP request on the client port, where web pages may come from anywhere.
+pub async fn handle_client<B>(member: &Arc<Member>, request: Request<B>) -> Response<Answer> {
+    let mut response = match *request.method() {
+        // What a browser asks before the request proper: any path will do.
+        Method::OPTIONS => Response::new(Answer::Empty),
+        _ => handle(member, request).await,
+    };
+    cors::allow_all(response.headers_mut());
+    response
+}
 
 /// Answers an HTTP request.
 pub async fn handle<B>(member: &Arc<Member>, request: Request<B>) -> Response<Answer> {

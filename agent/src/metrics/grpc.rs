@@ -126,8 +126,8 @@ impl GrpcMetrics {
         )?;
         for (method, counters) in ALL.iter().zip(&self.methods) {
             for (code, count) in CODES.iter().zip(&counters.handled) {
-                let [kind, service, name] = labels(*method);
-                let labels = [kind, service, name, ("grpc_code", *code)];
+                let [name, service, kind] = labels(*method);
+                let labels = [("grpc_code", *code), name, service, kind];
                 let count = ConstCounter::new(count.load(Relaxed));
                 count.encode(family.encode_family(&labels)?)?;
             }
@@ -182,11 +182,12 @@ impl Collector for GrpcMetrics {
     }
 }
 
+/// In alphabetical order, as Go's library writes them: people match whole lines.
 fn labels(method: Method) -> [(&'static str, &'static str); 3] {
     [
-        ("grpc_type", method.kind().label()),
-        ("grpc_service", method.service()),
         ("grpc_method", method.name()),
+        ("grpc_service", method.service()),
+        ("grpc_type", method.kind().label()),
     ]
 }
 
@@ -231,11 +232,11 @@ mod tests {
         registry.register_collector(Box::new(metrics));
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).expect("a String grows");
-        let put = r#"grpc_type="unary",grpc_service="etcdserverpb.KV",grpc_method="Put""#;
+        let put = r#"grpc_method="Put",grpc_service="etcdserverpb.KV",grpc_type="unary""#;
         for line in [
             format!("grpc_server_started_total{{{put}}} 2"),
-            format!("grpc_server_handled_total{{{put},grpc_code=\"OK\"}} 1"),
-            format!("grpc_server_handled_total{{{put},grpc_code=\"Canceled\"}} 1"),
+            format!("grpc_server_handled_total{{grpc_code=\"OK\",{put}}} 1"),
+            format!("grpc_server_handled_total{{grpc_code=\"Canceled\",{put}}} 1"),
             format!("grpc_server_handling_seconds_count{{{put}}} 2"),
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\nin\n{text}");

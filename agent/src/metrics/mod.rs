@@ -1,8 +1,11 @@
 //! Counters and gauges under etcd's names (etcd-surface 6.1), cheap to keep and encoded only when
 //! somebody asks.
 
+mod disk;
+mod durations;
 mod gauges;
 mod grpc;
+mod peers;
 mod process;
 mod text;
 
@@ -11,7 +14,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use prometheus_client::registry::Registry;
 
+pub use self::disk::DiskMetrics;
 pub use self::grpc::GrpcMetrics;
+pub use self::peers::PeerCollector;
 use crate::member::Member;
 
 /// What the state machine has done since the process started.
@@ -51,9 +56,11 @@ impl StoreMetrics {
 #[derive(Debug)]
 pub struct Metrics {
     /// Calls.
-    pub grpc: GrpcMetrics,
+    pub grpc: Arc<GrpcMetrics>,
     /// The state machine.
     pub store: StoreMetrics,
+    /// The disk.
+    pub disk: Arc<DiskMetrics>,
     leader_changes: AtomicU64,
     proposals_failed: AtomicU64,
     health_successes: AtomicU64,
@@ -64,8 +71,9 @@ impl Metrics {
     /// All zero. `extensive` is `--metrics=extensive`.
     pub fn new(extensive: bool) -> Self {
         Self {
-            grpc: GrpcMetrics::new(extensive),
+            grpc: Arc::new(GrpcMetrics::new(extensive)),
             store: StoreMetrics::default(),
+            disk: Arc::default(),
             leader_changes: AtomicU64::new(0),
             proposals_failed: AtomicU64::new(0),
             health_successes: AtomicU64::new(0),
@@ -92,24 +100,14 @@ impl Metrics {
     /// The page, in OpenMetrics' form or in the older one that Prometheus calls text.
     pub fn render(self: &Arc<Self>, member: &Arc<Member>, openmetrics: bool) -> String {
         let mut registry = Registry::default();
-        registry.register_collector(Box::new(GrpcCollector(self.clone())));
+        registry.register_collector(Box::new(self.grpc.clone()));
+        registry.register_collector(Box::new(self.disk.clone()));
         registry.register_collector(Box::new(gauges::MemberCollector(member.clone())));
+        registry.register_collector(Box::new(PeerCollector(member.node.peer_stats())));
         registry.register_collector(Box::new(process::ProcessCollector));
         let mut page = String::new();
         prometheus_client::encoding::text::encode(&mut page, &registry)
             .expect("a String takes everything");
         if openmetrics { page } else { text::prometheus(&page) }
-    }
-}
-
-#[derive(Debug)]
-struct GrpcCollector(Arc<Metrics>);
-
-impl prometheus_client::collector::Collector for GrpcCollector {
-    fn encode(
-        &self,
-        encoder: prometheus_client::encoding::DescriptorEncoder<'_>,
-    ) -> std::fmt::Result {
-        self.0.grpc.encode(encoder)
     }
 }

@@ -47,7 +47,11 @@ pub fn watching(config: &Config) -> watch::Options {
 }
 
 /// The consensus layer's configuration.
-pub fn raft(config: &Config, peer_listeners: Vec<TcpListener>) -> raft::Config {
+pub fn raft(
+    config: &Config,
+    peer_listeners: Vec<TcpListener>,
+    observers: raft::Observers,
+) -> raft::Config {
     let founders = config.founding_members.iter();
     raft::Config {
         data_dir: config.data_dir.clone(),
@@ -67,6 +71,7 @@ pub fn raft(config: &Config, peer_listeners: Vec<TcpListener>) -> raft::Config {
             value_bytes_max: config.tuning.value_cache_bytes,
             max_txn_ops: config.limits.txn_ops_max,
         },
+        observers,
     }
 }
 

@@ -55,8 +55,8 @@ pub async fn start(config: Config, threads: ConnectionThreads) -> anyhow::Result
     };
     let (fatal_sender, fatal) = watch::channel(None);
     let hooks = Arc::new(AgentHooks::new(parts.clone(), fatal_sender.clone()));
-    let node =
-        Node::start(settings::raft(&config, peers), hooks.clone()).await.context("cannot start")?;
+    let raft = settings::raft(&config, peers, parts.metrics.disk.observers());
+    let node = Node::start(raft, hooks.clone()).await.context("cannot start")?;
     hooks.attach(node.store().clone());
 
     let source = MemberSource::new(node.clone(), move |reason| {

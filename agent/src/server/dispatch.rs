@@ -22,7 +22,7 @@ pub async fn handle(
     request: Request<Incoming>,
 ) -> Result<Response<Answer>, Infallible> {
     if !is_grpc(&request) {
-        return Ok(Box::pin(crate::http::handle(&member, request)).await);
+        return Ok(Box::pin(crate::http::handle_client(&member, request)).await);
     }
     let method = Method::from_path(request.uri().path());
     Ok(match method {

@@ -17,7 +17,7 @@ use super::method::{Kind, Method};
 use super::status::Failure;
 use super::{call, message, status};
 use crate::member::Member;
-use crate::{cluster, gate, kv, lease, maintenance, watch_call};
+use crate::{cluster, gate, health_service, kv, lease, maintenance, watch_call};
 
 /// Answers a call of a method this member serves.
 pub async fn serve(
@@ -105,10 +105,11 @@ async fn answer_rare(member: &Member, method: Method, raw: Bytes) -> Result<Fram
         Method::Hash => maintenance::hash(member).await,
         Method::HashKv => maintenance::hash_kv(member, raw).await,
         Method::MoveLeader => maintenance::move_leader(member, raw).await,
+        Method::HealthCheck => health_service::check(member, raw),
         Method::Range | Method::Put | Method::Txn | Method::DeleteRange => {
             unreachable!("answered without a box")
         }
-        Method::RangeStream | Method::Watch | Method::LeaseKeepAlive => {
+        Method::RangeStream | Method::Watch | Method::LeaseKeepAlive | Method::HealthWatch => {
             unreachable!("not a unary method")
         }
     }
@@ -125,6 +126,7 @@ async fn stream(
     let opened = match (admitted, method) {
         (Err(failure), _) => Err(failure),
         (Ok(()), Method::RangeStream) => kv::range_stream(&member, body).await,
+        (Ok(()), Method::HealthWatch) => health_service::watch(&member, body).await,
         (Ok(()), Method::LeaseKeepAlive) => Ok(lease::keep_alive(&member, body)),
         (Ok(()), _) => watch_call::open(&member, &head.headers, body),
     };

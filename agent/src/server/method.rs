@@ -86,6 +86,8 @@ methods! {
     Hash: Unary "etcdserverpb.Maintenance" / "Hash";
     HashKv: Unary "etcdserverpb.Maintenance" / "HashKV";
     MoveLeader: Unary "etcdserverpb.Maintenance" / "MoveLeader";
+    HealthCheck: Unary "grpc.health.v1.Health" / "Check";
+    HealthWatch: ServerStream "grpc.health.v1.Health" / "Watch";
 }
 
 impl Method {

@@ -63,23 +63,7 @@ impl TestMember {
 
     /// Sends bytes as the body of a call and returns headers, body and trailers.
     pub async fn call(&self, path: &str, body: Bytes) -> (HeaderMap, Bytes, HeaderMap) {
-        let stream = TcpStream::connect(self.address).await.expect("connected");
-        let (mut sender, connection) =
-            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
-                .await
-                .expect("HTTP/2");
-        tokio::spawn(connection);
-        let request = Request::post(format!("http://{}/{path}", self.address))
-            .header("content-type", "application/grpc")
-            .header("te", "trailers")
-            .body(Full::new(body))
-            .expect("a request");
-        let answer = sender.send_request(request);
-        let response = tokio::time::timeout(DEADLINE, answer).await.expect("in time");
-        let (head, body) = response.expect("an answer").into_parts();
-        let collected = body.collect().await.expect("a body");
-        let trailers = collected.trailers().cloned().unwrap_or_default();
-        (head.headers, collected.to_bytes(), trailers)
+        call_at(self.address, path, body).await
     }
 
     /// A unary call of etcd's package.
@@ -127,6 +111,31 @@ impl TestMember {
         let body = body.collect().await.expect("a body").to_bytes();
         (head.status.as_u16(), head.headers, String::from_utf8_lossy(&body).into_owned())
     }
+}
+
+/// As [`TestMember::call`], for calls that outlive the member.
+pub async fn call_at(
+    address: SocketAddr,
+    path: &str,
+    body: Bytes,
+) -> (HeaderMap, Bytes, HeaderMap) {
+    let stream = TcpStream::connect(address).await.expect("connected");
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+            .await
+            .expect("HTTP/2");
+    tokio::spawn(connection);
+    let request = Request::post(format!("http://{address}/{path}"))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .body(Full::new(body))
+        .expect("a request");
+    let answer = sender.send_request(request);
+    let response = tokio::time::timeout(DEADLINE, answer).await.expect("in time");
+    let (head, body) = response.expect("an answer").into_parts();
+    let collected = body.collect().await.expect("a body");
+    let trailers = collected.trailers().cloned().unwrap_or_default();
+    (head.headers, collected.to_bytes(), trailers)
 }
 
 /// What headers or trailers say went wrong.

@@ -22,6 +22,27 @@ async fn health_and_probes_have_etcds_shapes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn web_pages_of_any_origin_may_read_every_answer() {
+    let member = TestMember::start(&[]).await;
+    for (method, path, expected) in [
+        (Method::GET, "/version", 200),
+        (Method::GET, "/nothing", 404),
+        (Method::POST, "/health", 405),
+        (Method::OPTIONS, "/version", 200),
+        (Method::OPTIONS, "/nothing", 200),
+    ] {
+        let (status, headers, body) = member.http(method.clone(), path).await;
+        assert_eq!(status, expected, "{method} {path}");
+        assert_eq!(headers["access-control-allow-origin"], "*");
+        assert_eq!(headers["access-control-allow-methods"], "POST, GET, OPTIONS, PUT, DELETE");
+        let allowed = &headers["access-control-allow-headers"];
+        assert_eq!(allowed, "accept, content-type, authorization");
+        assert_eq!(body.is_empty(), method == Method::OPTIONS);
+    }
+    member.running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_version_is_decided_by_the_leader() {
     let member = TestMember::start(&[]).await;
     let expected = r#"{"etcdserver":"3.7.1","etcdcluster":"3.7.0","storage":"3.7.0"}"#;
@@ -39,9 +60,9 @@ async fn calls_show_up_in_the_metrics() {
     member.put("k", b"v").await.expect("accepted");
     let (_, headers, page) = member.http(Method::GET, "/metrics").await;
     assert_eq!(headers["content-type"], "text/plain; version=0.0.4; charset=utf-8");
-    let put = r#"grpc_type="unary",grpc_service="etcdserverpb.KV",grpc_method="Put""#;
+    let put = r#"grpc_method="Put",grpc_service="etcdserverpb.KV",grpc_type="unary""#;
     for line in [
-        format!("grpc_server_handled_total{{{put},grpc_code=\"OK\"}} 1"),
+        format!("grpc_server_handled_total{{grpc_code=\"OK\",{put}}} 1"),
         format!("grpc_server_handling_seconds_count{{{put}}} 1"),
         "# TYPE grpc_server_handled_total counter".to_owned(),
         "etcd_server_has_leader 1.0".to_owned(),

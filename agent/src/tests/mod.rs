@@ -2,8 +2,10 @@
 
 mod authority;
 mod client;
+mod health;
 mod http;
 mod kv;
 mod lease;
+mod metrics;
 mod space;
 mod transport;

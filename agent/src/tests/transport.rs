@@ -57,7 +57,9 @@ async fn a_port_in_use_is_named() {
     let directory = tempfile::TempDir::new().expect("a directory for the test");
     let url = format!("--listen-client-urls=http://{}", member.address);
     let taken = config(&directory.path().join("data"), &[&url]);
-    let Err(error) = start(taken, super::client::threads()).await else { panic!("two members on one port") };
+    let Err(error) = start(taken, super::client::threads()).await else {
+        panic!("two members on one port")
+    };
     let error = error.to_string();
     assert!(error.starts_with(&format!("cannot listen on {}", member.address)), "{error}");
     assert!(!directory.path().join("data").exists(), "nothing was touched");

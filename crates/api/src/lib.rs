@@ -20,6 +20,12 @@ pub mod etcdserverpb {
     tonic::include_proto!("etcdserverpb");
 }
 
+/// gRPC's health checking protocol (package `grpc.health.v1`).
+#[allow(missing_docs, clippy::all, rustdoc::all)]
+pub mod health {
+    tonic::include_proto!("grpc.health.v1");
+}
+
 /// The etcd server version this member reports on the wire: clients and Kubernetes gate features
 /// on it, so it is plain semver without a suffix (etcd-surface section 11.10).
 pub const ETCD_VERSION: &str = "3.7.1";
