@@ -8,9 +8,17 @@ use regex::Regex;
 pub struct Normaliser {
     exact: Vec<(String, String)>,
     patterns: Vec<(Regex, &'static str)>,
-    // Listed in order of ids, which follow from the ports.
-    initial_cluster: Regex,
+    unordered: Vec<(Regex, &'static str)>,
 }
+
+/// Lists whose order is no contract, as what is before, the list and what is after, with the
+/// separator of the list.
+const UNORDERED: &[(&str, &str)] = &[
+    // In order of ids, which follow from the ports.
+    (r#"(ETCD_INITIAL_CLUSTER=")([^"]*)(")"#, ","),
+    // In order of a hash map of etcd.
+    (r"(attached keys\(\[)([^\]]*)(\]\))", " "),
+];
 
 /// Pattern and replacement, applied in order after the exact ones.
 const PATTERNS: &[(&str, &str)] = &[
@@ -51,9 +59,11 @@ impl Default for Normaliser {
             .iter()
             .map(|(pattern, text)| (Regex::new(pattern).expect("a constant pattern"), *text))
             .collect();
-        let initial_cluster =
-            Regex::new("ETCD_INITIAL_CLUSTER=\"([^\"]*)\"").expect("a constant pattern");
-        Self { exact: Vec::new(), patterns, initial_cluster }
+        let unordered = UNORDERED
+            .iter()
+            .map(|(pattern, between)| (Regex::new(pattern).expect("a constant pattern"), *between))
+            .collect();
+        Self { exact: Vec::new(), patterns, unordered }
     }
 }
 
@@ -82,12 +92,15 @@ impl Normaliser {
         for (pattern, to) in &self.patterns {
             text = pattern.replace_all(&text, *to).into_owned();
         }
-        let sorted = |found: &regex::Captures<'_>| {
-            let mut entries: Vec<&str> = found[1].split(',').collect();
-            entries.sort_unstable();
-            format!("ETCD_INITIAL_CLUSTER=\"{}\"", entries.join(","))
-        };
-        self.initial_cluster.replace_all(&text, sorted).into_owned()
+        for (pattern, between) in &self.unordered {
+            let sorted = |found: &regex::Captures<'_>| {
+                let mut entries: Vec<&str> = found[2].split(*between).collect();
+                entries.sort_unstable();
+                format!("{}{}{}", &found[1], entries.join(between), &found[3])
+            };
+            text = pattern.replace_all(&text, sorted).into_owned();
+        }
+        text
     }
 }
 
@@ -116,6 +129,14 @@ mod tests {
         let line = "127.0.0.1:12345, 8e9e05c52164694d, 3.4.23, 20 kB, true, false, 2, 4, 4, \n";
         let expected = "<client-m1>, <id-m1>, <version>, <size>, true, false, <n>, <n>, <n>, \n";
         assert_eq!(normaliser.apply(line), expected);
+    }
+
+    #[test]
+    fn attached_keys_have_no_order() {
+        let normaliser = Normaliser::default();
+        let line = "remaining(98s), attached keys([b a])\n";
+        assert_eq!(normaliser.apply(line), "remaining(<time>), attached keys([a b])\n");
+        assert_eq!(normaliser.apply("attached keys([])"), "attached keys([])");
     }
 
     #[test]

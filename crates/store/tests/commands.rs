@@ -437,6 +437,27 @@ fn what_members_publish_is_kept_until_they_leave() {
     assert_eq!(member.store.read(Store::members), [publish(2)]);
 }
 
+/// Found by comparing with etcd: there a target alone does not look beyond the limit, only an
+/// order or a filter does.
+#[test]
+fn a_sort_target_without_an_order_sorts_only_the_first_keys() {
+    let mut member = member();
+    for key in ["d", "c", "b", "a"] {
+        member.put(key, "v");
+    }
+    let keys = |request: RangeRequest| -> (Vec<u8>, bool) {
+        let answer = member.store.range(&request, &HEADER).unwrap();
+        let answer = RangeResponse::decode(answer).unwrap();
+        (answer.kvs.iter().map(|kv| kv.key[0]).collect(), answer.more)
+    };
+    let by_create = RangeRequest { sort_target: 2, limit: 1, ..all_keys() };
+    assert_eq!(keys(by_create.clone()), (b"b".to_vec(), true));
+    assert_eq!(keys(RangeRequest { limit: 2, ..by_create.clone() }), (b"cb".to_vec(), true));
+    assert_eq!(keys(RangeRequest { limit: 0, ..by_create.clone() }), (b"dcba".to_vec(), false));
+    assert_eq!(keys(RangeRequest { sort_order: 1, ..by_create.clone() }), (b"d".to_vec(), true));
+    assert_eq!(keys(RangeRequest { min_mod_revision: 1, ..by_create }), (b"d".to_vec(), true));
+}
+
 #[test]
 fn a_stream_refuses_what_it_would_have_to_gather_first() {
     let member = member();

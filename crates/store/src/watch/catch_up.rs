@@ -331,6 +331,8 @@ fn previous_of(
     if created || before < compacted {
         return Ok(None);
     }
+    // One seen in the same revision says nothing about the revision before.
+    let seen = seen.filter(|seen| seen.revision().main <= before);
     match (seen, event.cold_previous()) {
         (Some(seen), _) => Ok((seen.kind() == RowKind::Put).then(|| seen.record().clone())),
         (None, Some(revision)) => past.load(revision),

@@ -31,7 +31,7 @@ pub struct Event {
     revision: Revision,
     kind: RowKind,
     record: Record,
-    /// What the key was before. Unset while nobody has looked: a previous version that is not in
+    /// What the key was one revision before. Unset while nobody has looked: a previous version that is not in
     /// memory is read only when a watcher wants it, outside the hub's lock.
     previous: OnceLock<Option<Record>>,
     /// Where the previous version lies, when the store said so.
@@ -42,11 +42,17 @@ impl Event {
     /// The event of a row that was just applied.
     pub(super) fn from_row(row: &Row) -> Self {
         let (previous, cold) = match &row.previous {
+            _ if is_second_change(row) => (OnceLock::new(), None),
             Previous::None => (OnceLock::from(None), None),
             Previous::Hot(record) => (OnceLock::from(Some(record.clone())), None),
             Previous::Cold(revision) => (OnceLock::new(), Some(*revision)),
         };
         Self { revision: row.revision, kind: row.kind, record: row.record.clone(), previous, cold }
+    }
+
+    /// Whether the event of a row will know its previous version without reading.
+    pub(super) fn will_know_previous(row: &Row) -> bool {
+        !matches!(row.previous, Previous::Cold(_)) && !is_second_change(row)
     }
 
     /// The event of a row read back from history.
@@ -119,6 +125,19 @@ impl Event {
         kind + message_len(self.record.as_bytes())
             + previous.map_or(0, |record| message_len(record.as_bytes()))
     }
+}
+
+/// Whether the key was written earlier in the same revision. A transaction can do that (the checks
+/// of etcd let a put and a deletion of all later keys pass); then the row replaces a version that
+/// watchers must not see as the previous one: that is the one of the revision before.
+fn is_second_change(row: &Row) -> bool {
+    let main = row.revision.main;
+    row.revision.sub > 0
+        && match &row.previous {
+            Previous::None => false,
+            Previous::Hot(record) => record.view().mod_revision == main,
+            Previous::Cold(revision) => revision.main == main,
+        }
 }
 
 fn put_message(tag: u8, bytes: &[u8], out: &mut Vec<u8>) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::event::Event;
 use super::hub::Hub;
 use super::watcher::Progress;
-use crate::change::{Previous, Row};
+use crate::change::Row;
 
 impl Hub {
     /// Offers applied rows, in order of revision, to the watchers that are synced.
@@ -64,7 +64,7 @@ impl Hub {
     }
 
     fn offer(&mut self, rows: &[Row]) {
-        let cold = rows.iter().any(|row| matches!(row.previous, Previous::Cold(_)));
+        let cold = !rows.iter().all(Event::will_know_previous);
         let mut found = std::mem::take(&mut self.found);
         for row in rows {
             let event = Arc::new(Event::from_row(row));
@@ -86,7 +86,7 @@ impl Hub {
             return;
         }
         let begins = watcher.last != main;
-        // A previous version that is not in memory is read outside the lock, in a catch-up turn.
+        // A previous version that is not at hand is read outside the lock, in a catch-up turn.
         let must_read = cold && watcher.wish.previous;
         if begins && (must_read || !self.has_room(slot)) {
             self.fall_behind(slot, main);

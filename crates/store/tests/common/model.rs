@@ -187,6 +187,13 @@ impl Model {
                 && (request.min_create_revision == 0
                     || kv.create_revision >= request.min_create_revision)
         });
+        let filters = request.max_mod_revision
+            | request.min_mod_revision
+            | request.max_create_revision
+            | request.min_create_revision;
+        if request.sort_order == 0 && filters == 0 && request.limit > 0 {
+            kvs.truncate(request.limit as usize + 1);
+        }
         match request.sort_target {
             0 => {}
             1 => kvs.sort_by_key(|kv| kv.version),

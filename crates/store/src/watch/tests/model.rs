@@ -26,14 +26,17 @@ impl Model {
         Self { rows: Vec::new(), current: 1, compacted: 0 }
     }
 
-    /// Applies edits as one revision; deletions of absent keys and repeated keys are left out.
+    /// Applies edits as one revision; deletions of absent keys and repeated keys are left out, but
+    /// for a deletion of what was written before it.
     /// `cold` makes the store forget where it had the previous values.
     pub(super) fn write(&mut self, edits: &[Edit], cold: bool) -> Vec<Row> {
         let mut rows: Vec<Row> = Vec::new();
         for (key, value) in edits {
             let key = [*key];
-            let before = self.live(&key, self.current).cloned();
-            let repeated = rows.iter().any(|row| row.record.view().key == key);
+            let earlier = rows.iter().rev().find(|row| row.record.view().key == key);
+            let repeated =
+                earlier.is_some_and(|row| row.kind == RowKind::Delete || value.is_some());
+            let before = earlier.or_else(|| self.live(&key, self.current)).cloned();
             if repeated || (before.is_none() && value.is_none()) {
                 continue;
             }

@@ -150,6 +150,25 @@ fn events_come_live_filtered_and_whole() {
     );
 }
 
+/// A transaction may put a key and then delete all keys from there on. The previous value of the
+/// deletion was said to be the one put a moment before; etcd reads it one revision before. The
+/// client compares every previous value.
+#[test]
+fn a_deletion_in_the_revision_of_its_put_has_the_previous_value_of_the_revision_before() {
+    for limits in [Limits::default(), cold_limits()] {
+        let mut scene = Scene::new(limits);
+        scene.create(WatchCreateRequest { prev_kv: true, ..all_keys() });
+        scene.put(b'a', b"old");
+        let new = || Some(b"new".to_vec());
+        scene.write(&[(b'a', new()), (b'b', new()), (b'a', None), (b'b', None)]);
+        scene.catch_up();
+        assert_eq!(scene.sent(), ["0 @1 created", "0 @3 a=2 a=3 b=3 a-3 b-3"]);
+        scene.create(WatchCreateRequest { prev_kv: true, ..from(3) });
+        scene.catch_up();
+        assert_eq!(scene.sent(), ["1 @3 created", "1 @3 a=3 b=3 a-3 b-3"]);
+    }
+}
+
 #[test]
 fn a_cancel_is_answered_and_an_unknown_one_is_not() {
     let mut scene = Scene::new(Limits::default());
