@@ -25,7 +25,7 @@ pub struct Config {
     pub join_existing: bool,
     /// Time between heartbeats.
     pub heartbeat_interval: Duration,
-    /// Shortest time without a heartbeat before an election; the longest is half as much again.
+    /// Shortest time without a heartbeat before an election; the longest is a fifth more.
     pub election_timeout: Duration,
     /// Ask the others before raising the term.
     pub pre_vote: bool,
@@ -55,8 +55,10 @@ impl Config {
         openraft::Config {
             cluster_name: name,
             heartbeat_interval: millis(self.heartbeat_interval),
-            election_timeout_min: election_ms,
-            election_timeout_max: election_ms + election_ms / 2,
+            // A follower stands when a leader's lease, which lasts `election_timeout_max`, and then
+            // a random time between the two have passed: together one to 1.2 of our timeout.
+            election_timeout_min: election_ms * 2 / 5,
+            election_timeout_max: election_ms * 3 / 5,
             enable_pre_vote: Some(self.pre_vote),
             // A restarted leader is elected again, as etcd's users expect; resuming without a vote
             // is only safe when the committed mark was synced, and ours is not.

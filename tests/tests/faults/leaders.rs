@@ -89,3 +89,19 @@ pub async fn no_majority(server: Server) {
     cluster.all_ready().await;
     survivor.put(put("c")).await.unwrap();
 }
+
+pub async fn five_lose_two(server: Server) {
+    let mut cluster = Cluster::start(&server, Shape::of(5)).await;
+    let load = Load::start(&cluster, 2);
+    load.more_acknowledged(50, RESUME).await;
+    let leader = cluster.leader().await;
+    let other = (leader + 1) % cluster.members.len();
+    cluster.members[leader].kill();
+    cluster.members[other].kill();
+    load.more_acknowledged(50, RESUME).await;
+    cluster.members[leader].start();
+    cluster.members[other].start();
+    cluster.all_ready().await;
+    let history = load.stop().await;
+    judge(&cluster, &history).await;
+}

@@ -23,6 +23,7 @@ fn main() -> ExitCode {
     suite.on_ours("a_single_member_killed_under_load_loses_nothing", None, crash::single_member);
     suite.on_ours("all_members_killed_at_once_come_back", None, crash::all_at_once);
     suite.on_ours("a_killed_leader_is_replaced", None, leaders::killed);
+    suite.on_ours("five_members_go_on_without_two", None, leaders::five_lose_two);
     suite.on_ours("a_paused_leader_is_replaced_and_steps_down", None, leaders::paused);
     suite.on_ours("a_terminated_leader_hands_over_at_once", None, leaders::terminated);
     suite.on_ours("without_a_majority_nothing_is_acknowledged", None, leaders::no_majority);
