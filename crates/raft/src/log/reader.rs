@@ -137,3 +137,56 @@ impl RaftLogReader<TypeConfig> for LogReader {
         Ok(*self.vote.lock())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::StreamExt;
+    use openraft::EntryPayload;
+    use openraft::storage::{IOFlushed, RaftLogStorage};
+    use storage::LogOptions;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::log::LogStore;
+    use crate::snapshot_trigger::SnapshotTrigger;
+
+    /// A log of the entries 0 to 9, of which those up to 4 were purged.
+    async fn purged() -> (TempDir, LogReader) {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let (log, state) = Log::open(LogOptions::new(directory.path())).expect("a fresh log");
+        let trigger = Arc::new(SnapshotTrigger::new(u64::MAX, 0));
+        let mut store = LogStore::new(log, &state, trigger).expect("no vote yet");
+        let entries =
+            (0..10).map(|index| Entry { log_id: log_id(1, index), payload: EntryPayload::Blank });
+        store.append(entries, IOFlushed::noop()).await.expect("room");
+        store.purge(log_id(1, 4)).await.expect("a mark");
+        let reader = store.get_log_reader().await;
+        (directory, reader)
+    }
+
+    fn indexes(entries: &[Entry]) -> Vec<u64> {
+        entries.iter().map(|entry| entry.log_id.index).collect()
+    }
+
+    /// openraft would send the entries after a hole with the one before it as their predecessor,
+    /// and a follower would take them for the next ones.
+    #[tokio::test]
+    async fn replication_gets_nothing_rather_than_entries_after_a_hole() {
+        let (_directory, mut reader) = purged().await;
+        let across = reader.limited_get_log_entries(3, 8).await.expect("a readable log");
+        assert_eq!(indexes(&across), [0; 0]);
+        let behind = reader.limited_get_log_entries(5, 8).await.expect("a readable log");
+        assert_eq!(indexes(&behind), [5, 6, 7]);
+    }
+
+    /// Skipped silently, this member's state would no longer be that of the others.
+    #[tokio::test]
+    async fn applying_fails_rather_than_skip_purged_entries() {
+        let (_directory, mut reader) = purged().await;
+        let across: Vec<_> = reader.entries_stream(3..8).await.collect().await;
+        assert!(across.len() == 1 && across[0].is_err(), "nothing is applied");
+        let behind: Vec<_> = reader.entries_stream(5..8).await.collect().await;
+        let behind: Vec<Entry> = behind.into_iter().map(|entry| entry.expect("there")).collect();
+        assert_eq!(indexes(&behind), [5, 6, 7]);
+    }
+}
