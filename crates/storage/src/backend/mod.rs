@@ -26,6 +26,8 @@ use pending::{Overlay, Queue};
 use readers::Generation;
 use writer::{Order, Writer};
 
+use store::Change;
+
 use crate::position::LogPosition;
 use crate::snapshot::{SnapshotReader, SnapshotWriter};
 
@@ -163,7 +165,14 @@ impl Backend {
     /// Hands over what was applied, in order. Its rows are readable when this returns; they are
     /// committed within about 100 ms and durable some time later. Blocks while 40 000 rows or
     /// 16 MiB wait. After the writer has stopped, what is handed over is dropped: the log holds it.
+    ///
+    /// # Panics
+    /// When removals of rows come with anything else: they are carried out in several commits, the
+    /// first of which would have the new rows and not yet their position.
     pub fn enqueue(&self, batch: Batch) {
+        let removals = batch.changes.iter().filter(|it| matches!(it, Change::RowsRemoved(_)));
+        let removals = removals.count();
+        assert!(removals == 0 || removals == batch.changes.len(), "removals come alone");
         let shared = &self.0.shared;
         let _taken = shared.queue.push(batch, &shared.view);
     }

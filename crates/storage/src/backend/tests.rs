@@ -411,3 +411,13 @@ fn every_transaction_is_observed_once() {
     flush(&backend);
     assert!(receiver.try_recv().is_err());
 }
+
+/// Removals are spread over several commits. Rows beside them would be committed first, under the
+/// position of the batch before, and applied a second time after a crash.
+#[test]
+#[should_panic(expected = "removals come alone")]
+fn rows_and_removals_never_share_a_batch() {
+    let temporary = directory();
+    let removed = Change::RowsRemoved(vec![Revision::new(1, 0)]);
+    open(&temporary).enqueue(batch(1, vec![row(2, 1), removed]));
+}
