@@ -109,6 +109,7 @@ impl Opened {
             membership,
             snapshot_trigger.clone(),
         ));
+        let alone = machine.clone();
         let raft_config = config
             .openraft(format!("{:x}", identity.cluster_id))
             .validate()
@@ -118,7 +119,8 @@ impl Opened {
             member: identity.member_id,
             incarnation: identity.incarnation,
             data_dir: Arc::new(data_dir),
-            log_store: LogStore::new(log.clone(), &log_state, snapshot_trigger.clone())?,
+            log_store: LogStore::new(log.clone(), &log_state, snapshot_trigger.clone())?
+                .waiting_if(move || alone.is_alone_with_one_client()),
             log,
             machine,
             raft_config: Arc::new(raft_config),

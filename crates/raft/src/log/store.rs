@@ -17,9 +17,12 @@ use crate::types::{Entry, LogId, TypeConfig, Vote};
 /// The raft log of this member.
 ///
 /// openraft calls it from its one core task and awaits most calls there, so whatever can be handed
-/// to the log thread is: only a vote and a truncation are waited for.
+/// to the log thread is: only a vote and a truncation are waited for, and, in a member that is
+/// alone, the append of a lone client (decision 0007).
 pub(crate) struct LogStore {
     reader: LogReader,
+    /// The thread that appends has nothing else to do than to wait for the disk.
+    may_wait: Box<dyn Fn() -> bool + Send + Sync>,
     committed: Option<LogId>,
     snapshot_trigger: Arc<SnapshotTrigger>,
 }
@@ -42,7 +45,13 @@ impl LogStore {
             .map_err(io::Error::other)?;
         let committed = state.committed.map(from_position);
         let reader = LogReader { log, recent: Arc::default(), vote: Arc::new(Mutex::new(vote)) };
-        Ok(Self { reader, committed, snapshot_trigger })
+        Ok(Self { reader, may_wait: Box::new(|| false), committed, snapshot_trigger })
+    }
+
+    /// Appends on the caller's thread whenever `may_wait` says so.
+    pub(crate) fn waiting_if(mut self, may_wait: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        self.may_wait = Box::new(may_wait);
+        self
     }
 }
 
@@ -140,7 +149,12 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         }
         drop(recent);
         self.snapshot_trigger.appended(bytes);
-        self.reader.log.append(records, Box::new(move |result| callback.io_completed(result)));
+        let done: Done = Box::new(move |result| callback.io_completed(result));
+        if (self.may_wait)() {
+            self.reader.log.append_here(records, done);
+        } else {
+            self.reader.log.append(records, done);
+        }
         Ok(())
     }
 

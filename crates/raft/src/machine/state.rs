@@ -74,6 +74,12 @@ impl MachineState {
         self.membership.read().removed.contains(&member)
     }
 
+    /// Whether nobody but one client of ours waits for what is appended now: there is no other
+    /// member to replicate to, and no other proposal.
+    pub(crate) fn is_alone_with_one_client(&self) -> bool {
+        self.waiters.in_flight() <= 1 && self.membership.read().stored.nodes().count() == 1
+    }
+
     /// The last index applied.
     pub(crate) fn applied_index(&self) -> Option<u64> {
         self.applied_next.load(Ordering::Acquire).checked_sub(1)

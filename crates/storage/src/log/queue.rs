@@ -69,18 +69,37 @@ pub(super) struct Taken {
     pub committed: Option<LogPosition>,
 }
 
+impl Taken {
+    /// Somebody else has taken it all.
+    pub fn is_empty(&self) -> bool {
+        self.jobs.is_empty() && self.committed.is_none()
+    }
+}
+
 impl Queue {
-    /// Adds a call; after the end of the thread it fails at once.
+    /// Adds a call for the thread and wakes it; after the end of the thread it fails at once.
     pub fn push(&self, job: Job) {
+        if self.add(job) {
+            self.filled.notify_one();
+        }
+    }
+
+    /// Adds a call that the caller is going to take itself, if it is the only one.
+    pub fn push_unseen(&self, job: Job) {
+        self.add(job);
+    }
+
+    /// Whether the call is queued.
+    fn add(&self, job: Job) -> bool {
         let mut state = self.state.lock();
         if state.closed {
             drop(state);
             let error = io::Error::new(io::ErrorKind::BrokenPipe, "the raft log is closed");
-            return job.finish(Err(error));
+            job.finish(Err(error));
+            return false;
         }
         state.jobs.push_back(job);
-        drop(state);
-        self.filled.notify_one();
+        true
     }
 
     /// Keeps the newest committed position for the next batch; wakes nobody.
@@ -89,16 +108,38 @@ impl Queue {
         state.committed = state.committed.max(Some(position));
     }
 
-    /// Waits for calls and takes them; `None` once the queue is closed and empty.
-    pub fn take(&self) -> Option<Taken> {
+    /// Waits for calls; false once the queue is closed and empty.
+    pub fn wait(&self) -> bool {
         let mut state = self.state.lock();
         while state.jobs.is_empty() && !state.closing {
             self.filled.wait(&mut state);
         }
-        if state.jobs.is_empty() && state.committed.is_none() {
-            state.closed = true;
-            return None;
+        state.closed = state.jobs.is_empty() && state.committed.is_none();
+        !state.closed
+    }
+
+    /// Whether no call waits.
+    pub fn is_empty(&self) -> bool {
+        self.state.lock().jobs.is_empty()
+    }
+
+    /// Takes the call that waits if there is exactly one, else leaves them all to the thread. For
+    /// the holder of the writer, as [`Self::take`].
+    pub fn take_only(&self) -> Option<Taken> {
+        let mut state = self.state.lock();
+        if state.jobs.len() == 1 {
+            let jobs = state.jobs.pop_front().into_iter().collect();
+            return Some(Taken { jobs, committed: state.committed.take() });
         }
+        drop(state);
+        self.filled.notify_one();
+        None
+    }
+
+    /// Takes what waits, which may be nothing. Only whoever holds the writer calls this: that
+    /// keeps the order of the calls.
+    pub fn take(&self) -> Taken {
+        let mut state = self.state.lock();
         let mut taken = Taken { jobs: Vec::with_capacity(state.jobs.len()), committed: None };
         taken.committed = state.committed.take();
         let mut bytes = 0;
@@ -109,7 +150,7 @@ impl Queue {
                 break;
             }
         }
-        Some(taken)
+        taken
     }
 
     /// Lets the thread end once everything is written.

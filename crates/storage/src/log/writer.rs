@@ -1,10 +1,14 @@
-//! The log's thread: takes what is queued, writes it with one write, syncs once, tells the callers
-//! in order.
+//! Takes what is queued, writes it with one write, syncs once, tells the callers in order.
+//!
+//! The log's thread does that. A caller that has nothing else to do may do it in the thread's place
+//! ([`Writer::can_append_here`]): whoever holds the writer is the one who takes from the queue.
 
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use super::format::{Draft, Kind, SEAL_BYTES, Summary, encode, record_bytes, segment_name};
 use super::queue::{Job, Taken};
@@ -17,6 +21,13 @@ use crate::position::LogPosition;
 
 /// The buffer is given back to the allocator when a batch made it longer than this, bytes.
 const BUFFER_BYTES_KEPT: usize = 1 << 20;
+
+/// A caller waits for a sync itself only while they are quicker than this: its thread has other
+/// work, which must not stand still with a disk that does.
+const SYNC_MAX_HERE: Duration = Duration::from_millis(5);
+
+/// Largest write of a caller that does it itself, bytes.
+const WRITE_BYTES_MAX_HERE: usize = 64 << 10;
 
 /// The segment being written.
 struct Active {
@@ -51,6 +62,8 @@ pub(super) struct Writer {
     /// Records that are not written yet; they go to `active.written`.
     buffer: Vec<u8>,
     mark_changes: Vec<MarkChange>,
+    /// How long the last sync took.
+    last_sync: Duration,
     /// Set for ever by the first failed write or sync: the state of the file is unknown then.
     poison: Option<(io::ErrorKind, String)>,
 }
@@ -94,6 +107,7 @@ impl Writer {
             checksum: recovered.checksum,
             buffer: Vec::new(),
             mark_changes: Vec::new(),
+            last_sync: Duration::MAX,
             poison: None,
         }
     }
@@ -132,13 +146,33 @@ impl Writer {
     }
 
     /// Works until the log is closed.
-    pub fn run(mut self) {
-        while let Some(taken) = self.shared.queue.take() {
-            self.batch(taken);
+    pub fn run(writer: &Mutex<Self>) {
+        let shared = writer.lock().shared.clone();
+        while shared.queue.wait() {
+            let mut writer = writer.lock();
+            let taken = shared.queue.take();
+            writer.batch(taken);
         }
     }
 
-    fn batch(&mut self, taken: Taken) {
+    /// Whether a caller may append these itself: it waits for one sync of a quick disk, and for
+    /// nothing else.
+    pub fn can_append_here(&self, records: &[super::LogRecord]) -> bool {
+        let sizes = records.iter().map(|record| record_bytes(record.payload.len()));
+        // A committed position may come along.
+        let size = sizes.sum::<usize>() + record_bytes(0);
+        self.poison.is_none()
+            && self.last_sync <= SYNC_MAX_HERE
+            && size <= WRITE_BYTES_MAX_HERE
+            && self.fits(size)
+            && self.shared.queue.is_empty()
+    }
+
+    /// Writes, syncs and tells.
+    pub fn batch(&mut self, taken: Taken) {
+        if taken.is_empty() {
+            return;
+        }
         if self.poison.is_none()
             && let Err(error) = self.write_batch(&taken)
         {
@@ -322,8 +356,9 @@ impl Writer {
         }
         let begin = Instant::now();
         self.active.file.sync()?;
+        self.last_sync = begin.elapsed();
         if let Some(observer) = &self.sync_observer {
-            observer(begin.elapsed());
+            observer(self.last_sync);
         }
         self.active.written += self.buffer.len() as u64;
         self.buffer.clear();

@@ -211,3 +211,67 @@ fn an_empty_log_starts_with_little_and_grows_by_doubling() {
     assert_eq!(state.last, Some(at(1, 3_999)));
     assert_eq!(all(&log), records(1, 0..4_000, 300));
 }
+
+/// The thread that ran `done`.
+fn appended_on(log: &Log, records: Vec<LogRecord>) -> std::thread::ThreadId {
+    let (sender, receiver) = mpsc::channel();
+    log.append_here(
+        records,
+        Box::new(move |outcome| {
+            outcome.expect("written");
+            sender.send(std::thread::current().id()).expect("somebody waits");
+        }),
+    );
+    receiver.recv_timeout(DEADLINE).expect("an outcome in time")
+}
+
+#[test]
+fn an_idle_log_lets_the_caller_write_and_a_full_segment_does_not() {
+    let fs = Faulty::default();
+    let (log, _) = open(&fs);
+    let here = std::thread::current().id();
+    assert_eq!(appended_on(&log, records(1, 0..2, 100)), here);
+    // Longer than what is left of the segment: the log's thread goes on in a new one.
+    let long = vec![record(1, 2, SEGMENT_BYTES as usize)];
+    assert_ne!(appended_on(&log, long.clone()), here);
+    // And once more: that one is full with it.
+    append(&log, records(1, 3..4, 100)).unwrap();
+    until("the log's thread being idle", || log.0.writer.try_lock().is_some());
+    assert_eq!(appended_on(&log, records(1, 4..6, 100)), here);
+    let expected = [records(1, 0..2, 100), long, records(1, 3..6, 100)].concat();
+    assert_eq!(all(&log), expected);
+    log.close();
+    assert_eq!(all(&open(&fs).0), expected);
+}
+
+#[test]
+fn callers_that_write_themselves_and_the_thread_keep_one_order() {
+    let fs = Faulty::default();
+    let (log, _) = open(&fs);
+    let (sender, receiver) = mpsc::channel();
+    for index in 0..500 {
+        let sender = sender.clone();
+        let done: Done = Box::new(move |outcome| {
+            outcome.expect("written");
+            sender.send(index).expect("somebody waits");
+        });
+        // One for the thread, then some that find it working or idle.
+        match index % 3 {
+            0 => log.append(records(1, index..index + 1, 30), done),
+            _ => log.append_here(records(1, index..index + 1, 30), done),
+        }
+    }
+    let order: Vec<u64> =
+        (0..500).map(|_| receiver.recv_timeout(DEADLINE).expect("in time")).collect();
+    assert_eq!(order, (0..500).collect::<Vec<_>>());
+    log.close();
+    assert_eq!(all(&open(&fs).0), records(1, 0..500, 30));
+}
+
+#[test]
+fn an_entry_that_is_too_long_is_refused_whoever_would_write_it() {
+    let (log, _) = open(&Faulty::default());
+    let long = vec![record(1, 0, ENTRY_BYTES_MAX + 1)];
+    let error = wait(|done| log.append_here(long, done)).expect_err("too long");
+    assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+}
