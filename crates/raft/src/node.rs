@@ -408,6 +408,7 @@ fn spawn_tasks(
     tasks.spawn(observe(shared.clone(), leadership));
     tasks.spawn(reads.run(shared.clone()));
     tasks.spawn(tasks::make_snapshots(shared.clone()));
+    tasks.spawn(tasks::expire_proposals(shared.clone()));
     tasks.spawn(tasks::tend_members(shared.clone()));
     tasks.spawn(tasks::follow_membership(shared.clone()));
     tasks.spawn(tasks::follow_removals(shared.clone()));

@@ -13,7 +13,7 @@ use openraft::errors::ClientWriteError;
 use openraft::raft::ClientWriteResult;
 use store::{Command, Outcome};
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::node::Shared;
 use crate::peer::{Frame, Kind};
@@ -30,12 +30,10 @@ impl Shared {
         let deadline = Instant::now() + self.request_timeout;
         let term = self.leadership.borrow().term;
         loop {
-            let attempt = tokio::time::timeout_at(deadline, self.propose_once(&command)).await;
-            match attempt {
-                Ok(Ok(Signal::Applied(outcome))) => return outcome,
-                Ok(Ok(Signal::NotProposed)) => tokio::time::sleep(RETRY_PAUSE).await,
-                Ok(Err(error)) => return Err(error),
-                Err(_) => return Err(self.timeout_since(term)),
+            match self.propose_once(&command, deadline).await? {
+                Signal::Applied(outcome) => return outcome,
+                Signal::NotProposed => tokio::time::sleep(RETRY_PAUSE).await,
+                Signal::TimedOut => return Err(self.timeout_since(term)),
             }
             if Instant::now() >= deadline {
                 return Err(self.timeout_since(term));
@@ -44,20 +42,29 @@ impl Shared {
     }
 
     /// One attempt: to the leader, then wait.
-    async fn propose_once(&self, command: &Command) -> Result<Signal, Error> {
-        let leader = self.wait_for_leader().await;
-        let mut waiting = self.local.machine.waiters.register(command.id())?;
-        if leader == self.local.member {
-            self.propose_here(command.clone()).await?;
-        } else {
-            let link = self.pool.proposals(leader);
-            let sequence = command.id().sequence;
-            let sent = link.notify(Kind::Propose, sequence, command.encoded().clone()).await;
-            if sent.is_err() {
-                return Ok(Signal::NotProposed);
-            }
+    async fn propose_once(&self, command: &Command, deadline: Instant) -> Result<Signal, Error> {
+        let Ok(leader) = timeout_at(deadline, self.wait_for_leader()).await else {
+            return Ok(Signal::TimedOut);
+        };
+        let mut waiting = self.local.machine.waiters.register(command.id(), deadline)?;
+        // Neither of these waits, and so neither needs its timer, unless a queue is full.
+        match timeout_at(deadline, self.send(command, leader)).await {
+            Ok(Ok(true)) => {}
+            Ok(Ok(false)) => return Ok(Signal::NotProposed),
+            Ok(Err(error)) => return Err(error),
+            Err(_) => return Ok(Signal::TimedOut),
         }
         (&mut waiting.receiver).await.map_err(|_| Error::Stopped)
+    }
+
+    /// Sends a command to the leader; false when it certainly did not get there.
+    async fn send(&self, command: &Command, leader: u64) -> Result<bool, Error> {
+        if leader == self.local.member {
+            return self.propose_here(command.clone()).await.map(|()| true);
+        }
+        let link = self.pool.proposals(leader);
+        let sequence = command.id().sequence;
+        Ok(link.notify(Kind::Propose, sequence, command.encoded().clone()).await.is_ok())
     }
 
     /// Hands a command to the local raft, which leads or did a moment ago.

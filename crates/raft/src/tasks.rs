@@ -29,6 +29,11 @@ pub(crate) async fn make_snapshots(shared: Arc<Shared>) {
     }
 }
 
+/// Ends the waiting of clients whose time is over.
+pub(crate) async fn expire_proposals(shared: Arc<Shared>) {
+    shared.local.machine.waiters.expire().await;
+}
+
 /// Gives up the older half of a log that holds more bytes than allowed; a follower that still
 /// needs it gets a snapshot.
 async fn purge_by_bytes(shared: &Shared) -> Result<(), ()> {

@@ -49,7 +49,10 @@ impl LogStore {
     }
 
     /// Appends on the caller's thread whenever `may_wait` says so.
-    pub(crate) fn waiting_if(mut self, may_wait: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+    pub(crate) fn waiting_if(
+        mut self,
+        may_wait: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Self {
         self.may_wait = Box::new(may_wait);
         self
     }
