@@ -1,4 +1,4 @@
-//! What Linux says about a process: processor time, memory, bytes written.
+//! What Linux says about a process: processor time, memory.
 
 use std::ops::{Add, Sub};
 use std::time::Duration;
@@ -11,14 +11,12 @@ pub struct Usage {
     /// User plus system time of all threads, also of those that ended. Linux counts in ticks of
     /// 10 ms, so windows must last seconds.
     pub cpu: Duration,
-    /// Bytes the process caused to be sent to storage.
-    pub written_bytes: u64,
 }
 
 impl Add for Usage {
     type Output = Self;
     fn add(self, other: Self) -> Self {
-        Self { cpu: self.cpu + other.cpu, written_bytes: self.written_bytes + other.written_bytes }
+        Self { cpu: self.cpu + other.cpu }
     }
 }
 
@@ -26,10 +24,7 @@ impl Sub for Usage {
     type Output = Self;
     /// Saturating: the figures only grow, but a restarted process starts at 0.
     fn sub(self, earlier: Self) -> Self {
-        Self {
-            cpu: self.cpu.saturating_sub(earlier.cpu),
-            written_bytes: self.written_bytes.saturating_sub(earlier.written_bytes),
-        }
+        Self { cpu: self.cpu.saturating_sub(earlier.cpu) }
     }
 }
 
@@ -52,19 +47,14 @@ impl Add for Memory {
     }
 }
 
-/// What `process` (a pid, or "self") used since it started. Bytes written count as 0 where the
-/// kernel does not tell them.
+/// What `process` (a pid, or "self") used since it started.
 ///
 /// # Errors
 /// When the process is gone or /proc is not Linux's.
 pub fn usage(process: &str) -> Result<Usage> {
     let cpu = cpu_ticks(&read(process, "stat")?)?;
     let ticks_per_s = rustix::param::clock_ticks_per_second();
-    let written_bytes = match std::fs::read_to_string(format!("/proc/{process}/io")) {
-        Ok(io) => labelled(&io, "write_bytes:")?,
-        Err(_) => 0,
-    };
-    Ok(Usage { cpu: Duration::from_millis(cpu * 1000 / ticks_per_s), written_bytes })
+    Ok(Usage { cpu: Duration::from_millis(cpu * 1000 / ticks_per_s) })
 }
 
 /// The memory `process` holds.
@@ -129,8 +119,8 @@ mod tests {
 
     #[test]
     fn members_add_up() {
-        let one = Usage { cpu: Duration::from_millis(20), written_bytes: 5 };
-        assert_eq!(one + one, Usage { cpu: Duration::from_millis(40), written_bytes: 10 });
+        let one = Usage { cpu: Duration::from_millis(20) };
+        assert_eq!(one + one, Usage { cpu: Duration::from_millis(40) });
         assert_eq!(Usage::default() - one, Usage::default());
     }
 }

@@ -9,6 +9,7 @@ use anyhow::Result;
 use crate::compare::bars::Bar;
 use crate::compare::cases;
 use crate::compare::cluster::Cluster;
+use crate::compare::device;
 use crate::compare::options::Bench;
 use crate::compare::outcome::Outcome;
 use crate::compare::rounds::measure;
@@ -78,8 +79,13 @@ fn one(bench: &Bench, server: &Server, members: usize, figures: &mut Figures) ->
     push(&mut figures.idle_cpu_ms_per_s, used.cpu.as_secs_f64() * 1e3 / idle);
 
     let workload = cases::puts(cluster.endpoints()?, bench.options.keys);
-    let (report, used) = measure(&cluster, &workload)?;
-    push(&mut figures.written_bytes, used.written_bytes as f64 / report.operations.max(1) as f64);
+    let written = || device::written_bytes(bench.directory.path());
+    let before = written()?;
+    let (report, _) = measure(&cluster, &workload)?;
+    if let (Some(before), Some(after)) = (before, written()?) {
+        let each = (after - before) as f64 / report.operations.max(1) as f64;
+        push(&mut figures.written_bytes, each);
+    }
     sleep(REST);
     let memory = cluster.memory()?;
     push(&mut figures.loaded_mb, memory.resident_bytes as f64 / MB);

@@ -8,6 +8,7 @@ mod bars;
 mod cases;
 mod client;
 mod cluster;
+mod device;
 mod failover;
 mod fetch;
 mod figure;
