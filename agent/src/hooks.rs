@@ -1,7 +1,7 @@
 //! What applied commands mean for the services: leases, alarms, room, watchers.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use api::etcdserverpb::AlarmType;
 use bytes::Bytes;
@@ -89,7 +89,9 @@ impl Standing {
 /// The agent's end of the consensus layer.
 pub struct AgentHooks {
     parts: Parts,
-    store: OnceLock<Arc<SharedStore>>,
+    /// Weak: the store's database holds these hooks, and a process that has left its cluster must
+    /// not keep the files open for ever.
+    store: OnceLock<Weak<SharedStore>>,
     fatal: watch::Sender<Option<String>>,
 }
 
@@ -106,7 +108,11 @@ impl AgentHooks {
         self.parts.standing.compacted.send_replace(compacted);
         self.parts.watchers.replaced(store.current_revision());
         // A second call would be of the same node.
-        let _ = self.store.set(store);
+        let _ = self.store.set(Arc::downgrade(&store));
+    }
+
+    fn store(&self) -> Option<Arc<SharedStore>> {
+        self.store.get()?.upgrade()
     }
 }
 
@@ -132,22 +138,25 @@ impl Hooks for AgentHooks {
         if !leases.is_empty() {
             self.parts.leases.applied(&leases);
         }
-        match self.store.get() {
-            Some(store) if alarms_changed => self.parts.standing.refresh(store),
-            Some(store) => self.parts.standing.weigh(store),
+        match self.store() {
+            Some(store) if alarms_changed => self.parts.standing.refresh(&store),
+            Some(store) => self.parts.standing.weigh(&store),
             None => {}
         }
     }
 
     fn replaced(&self) {
-        let Some(store) = self.store.get() else { return };
-        self.parts.standing.refresh(store);
+        let Some(store) = self.store() else { return };
+        self.parts.standing.refresh(&store);
         self.parts.standing.compacted.send_replace(store.compact_revision());
         self.parts.watchers.replaced(store.current_revision());
     }
 
     fn call(&self, _from: MemberId, method: u8, payload: Bytes) -> Answer<'_> {
-        Box::pin(lease::serve_peer(&self.parts.leases, self.store.get(), method, payload))
+        let store = self.store();
+        Box::pin(async move {
+            lease::serve_peer(&self.parts.leases, store.as_ref(), method, payload).await
+        })
     }
 
     fn fatal(&self, reason: &str) {

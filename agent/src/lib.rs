@@ -9,11 +9,15 @@
 //! - [`process`]: start, signals, stop
 //! - [`server`]: the client port, from socket to call
 //! - [`kv`], [`lease`], [`cluster`], [`maintenance`], [`watch`]: the services
+//! - [`admin`]: the socket for whoever operates this member, and the command that asks it
+//! - [`life`]: what the process is doing, before, with and after its member
+//! - [`turn`]: one member at a time
 //! - [`http`]: health, version, metrics
 //! - [`health_service`]: the same question as gRPC's own tools ask it
 //! - [`compactor`]: history that is given up
 //! - [`member`]: what all of them have at hand
 
+pub mod admin;
 pub mod cluster;
 pub mod compactor;
 pub mod config;
@@ -25,14 +29,17 @@ pub mod http;
 pub mod kv;
 pub mod leader;
 pub mod lease;
+pub mod life;
 pub mod limits;
 pub mod logging;
 pub mod maintenance;
 pub mod member;
 pub mod metrics;
+mod notify;
 pub mod process;
 pub mod quota;
 pub mod server;
+pub mod turn;
 pub mod watch;
 pub mod watch_call;
 

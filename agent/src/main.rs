@@ -17,6 +17,14 @@ fn main() -> ExitCode {
             let _ = io::stdout().write_all(text.as_bytes());
             ExitCode::SUCCESS
         }
+        Ok(Request::Admin(command)) => agent::admin::run(&command),
+        Ok(Request::Check(config)) => {
+            for warning in &config.warnings {
+                eprintln!("quorate: {warning}");
+            }
+            println!("member {} can start with data in {}", config.name, config.data_dir.display());
+            ExitCode::SUCCESS
+        }
         Ok(Request::Start(config)) => match agent::process::run(*config) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {

@@ -33,8 +33,12 @@ impl Config {
     ///
     /// # Errors
     /// When this member is missing, has other addresses (checked when founding, not when
-    /// joining), or an address is there twice.
+    /// joining), or an address is there twice. One that joins by seeds need not be listed.
     pub fn check_bootstrap(&self) -> Result<(), ConfigError> {
+        if self.join.is_some() && self.cluster_state == ClusterState::Existing {
+            // The seeds say who the members are.
+            return self.check_unique();
+        }
         let own = self.founding_members.iter().find(|member| member.name == self.name);
         let own = own.ok_or_else(|| {
             ConfigError::Rule(format!(

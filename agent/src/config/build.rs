@@ -7,8 +7,8 @@ use super::error::ConfigError;
 use super::flags;
 use super::settings::Settings;
 use super::types::{
-    AutoCompaction, ClusterState, Config, Keepalive, Limits, LogConfig, LogFormat, LogLevel,
-    LogOutput, Quota, SlowRequests, Timing, Tuning, Urls,
+    AutoCompaction, ClusterState, Config, JoinSeeds, Keepalive, Limits, LogConfig, LogFormat,
+    LogLevel, LogOutput, Quota, SlowRequests, Timing, Tuning, Urls,
 };
 use super::url::{Scheme, Url};
 use super::value::Value;
@@ -48,6 +48,8 @@ pub(super) fn build(
         founding_members,
         cluster_state,
         cluster_token: get.text("initial-cluster-token")?,
+        join: join_seeds(&get)?,
+        admin_socket: get.path("admin-socket")?,
         strict_reconfig_check: get.bool("strict-reconfig-check")?,
         timing: timing(&get)?,
         limits: limits(&get)?,
@@ -117,6 +119,14 @@ fn founding_members(
             peer_urls: urls.advertise_peer.clone(),
         }]),
     }
+}
+
+/// Either flag turns joining on; an empty one counts as not given, as for every variable.
+fn join_seeds(get: &Getter<'_>) -> Result<Option<JoinSeeds>, ConfigError> {
+    let urls = get.reachable("join-seeds", &[Scheme::Http])?;
+    let file = get.path("join-seeds-file")?;
+    let is_on = !urls.is_empty() || file.is_some();
+    Ok(is_on.then_some(JoinSeeds { urls, file }))
 }
 
 fn timing(get: &Getter<'_>) -> Result<Timing, ConfigError> {
@@ -264,6 +274,12 @@ impl Getter<'_> {
         }
     }
 
+    /// Empty is `None`.
+    fn path(&self, name: &str) -> Result<Option<PathBuf>, ConfigError> {
+        let text = self.text(name)?;
+        Ok((!text.is_empty()).then(|| PathBuf::from(text)))
+    }
+
     fn bool(&self, name: &str) -> Result<bool, ConfigError> {
         match self.value(name)? {
             Value::Bool(value) => Ok(value),
@@ -352,14 +368,20 @@ impl Getter<'_> {
         Ok(urls)
     }
 
-    /// Addresses for others to connect to.
-    fn advertise(&self, name: &str, accepted: &[Scheme]) -> Result<Vec<Url>, ConfigError> {
+    /// Addresses that somebody connects to; maybe none.
+    fn reachable(&self, name: &str, accepted: &[Scheme]) -> Result<Vec<Url>, ConfigError> {
         let urls = self.urls(name)?;
         self.check_schemes(name, &urls, accepted)?;
         if let Some(url) = urls.iter().find(|url| url.host().is_empty()) {
             let expected = format!("expected a host that others can reach in {url}");
             return Err(self.settings.invalid(name, expected));
         }
+        Ok(urls)
+    }
+
+    /// Addresses for others to connect to.
+    fn advertise(&self, name: &str, accepted: &[Scheme]) -> Result<Vec<Url>, ConfigError> {
+        let urls = self.reachable(name, accepted)?;
         if urls.is_empty() {
             return Err(self.settings.invalid(name, "expected at least one URL".into()));
         }

@@ -111,7 +111,9 @@ fn command() -> Command {
     let mut command = Command::new("quorate")
         .about("An etcd-compatible key-value store.")
         .long_about(ABOUT)
-        .override_usage("quorate [flags]")
+        .override_usage(
+            "quorate [flags]\n       quorate check [flags]\n       quorate admin [command]",
+        )
         .after_long_help(AFTER)
         .disable_help_flag(true)
         .disable_help_subcommand(true)
@@ -219,6 +221,9 @@ default.etcd. Flags, variables and configuration files of etcd work unchanged:
   quorate --name a --data-dir /var/lib/quorate
   ETCD_NAME=a ETCD_DATA_DIR=/var/lib/quorate quorate
   quorate --config-file /etc/quorate.yaml
+
+With the word check in front, the settings are read and checked and nothing is started. quorate
+admin asks a running member over its admin socket: quorate admin --help.
 
 Each flag --some-flag is also the variable ETCD_SOME_FLAG and the file key some-flag. Giving a
 flag and its variable at once is an error. With a configuration file, flags and variables are

@@ -29,10 +29,17 @@ use std::path::Path;
 pub use self::document::flags_markdown;
 pub use self::error::ConfigError;
 pub use self::types::{
-    AutoCompaction, ClusterState, Config, FoundingMember, Keepalive, Limits, LogConfig, LogFormat,
-    LogLevel, LogOutput, Quota, SlowRequests, Timing, Tuning, Urls,
+    AutoCompaction, ClusterState, Config, FoundingMember, JoinSeeds, Keepalive, Limits, LogConfig,
+    LogFormat, LogLevel, LogOutput, Quota, SlowRequests, Timing, Tuning, Urls,
 };
 pub use self::url::{Scheme, Url};
+use crate::admin;
+
+/// The word that makes this process ask a member instead of being one.
+const ADMIN: &str = "admin";
+
+/// The word that makes this process read its settings and stop.
+const CHECK: &str = "check";
 
 /// The etcd release whose behaviour this release has; what `/version` and `Status` report.
 pub const ETCD_VERSION: &str = "3.7.1";
@@ -44,6 +51,10 @@ pub enum Request {
     Print(String),
     /// Run a member.
     Start(Box<Config>),
+    /// Say whether a member could run with this, and stop: `quorate check`.
+    Check(Box<Config>),
+    /// Ask a running member: `quorate admin`.
+    Admin(admin::Command),
 }
 
 /// Reads a file as text; the only way the parser touches the machine.
@@ -83,6 +94,11 @@ pub fn parse(
     environment: &[(String, String)],
     read_file: ReadFile<'_>,
 ) -> Result<Request, ConfigError> {
+    let (args, is_check) = match args.split_first() {
+        Some((word, rest)) if word == ADMIN => return admin_request(rest, environment),
+        Some((word, rest)) if word == CHECK => (rest, true),
+        _ => (args, false),
+    };
     let line = match line::parse(args)? {
         line::Line::Print(text) => return Ok(Request::Print(text)),
         line::Line::Settings(settings) => settings,
@@ -99,8 +115,22 @@ pub fn parse(
             }
             None => environment::merge(line, environment)?,
         };
-    let config = build::build(settings, read_file)?;
-    Ok(Request::Start(Box::new(config)))
+    let config = Box::new(build::build(settings, read_file)?);
+    Ok(if is_check { Request::Check(config) } else { Request::Start(config) })
+}
+
+/// The socket's variable is the member's own, so that both are told by the same environment file.
+fn admin_request(
+    args: &[String],
+    environment: &[(String, String)],
+) -> Result<Request, ConfigError> {
+    let variable = flags::find("admin-socket").map(flags::Flag::variable);
+    let socket = environment.iter().find(|(name, _)| Some(name) == variable.as_ref());
+    let socket = socket.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty());
+    match admin::parse(args, socket)? {
+        admin::Parsed::Help(text) => Ok(Request::Print(text)),
+        admin::Parsed::Command(command) => Ok(Request::Admin(command)),
+    }
 }
 
 /// Where the file is named: etcd looks at the flag first, then at the variable.

@@ -479,6 +479,75 @@ fn a_joining_member_need_not_repeat_its_addresses() {
 }
 
 #[test]
+fn seeds_make_a_member_join_by_itself() {
+    assert_eq!(of_args(&["--initial-cluster-state=existing"]).join, None);
+    assert_eq!(of_args(&["--join-seeds=", "--join-seeds-file="]).join, None, "empty is not given");
+    let config = of_args(&["--name=a", "--join-seeds=http://b:2380,http://a:2380"]);
+    let urls = Url::parse_list("http://a:2380,http://b:2380").unwrap();
+    assert_eq!(config.join, Some(JoinSeeds { urls, file: None }));
+    let variables = [("ETCD_JOIN_SEEDS_FILE", "/etc/seeds")];
+    let file = Some("/etc/seeds".into());
+    assert_eq!(config_of(&variables).join, Some(JoinSeeds { urls: Vec::new(), file }));
+    let config = of_file("join-seeds: http://a:2380\nadmin-socket: /run/admin.sock\n");
+    assert!(config.join.is_some());
+    assert_eq!(config.admin_socket, Some("/run/admin.sock".into()));
+    assert_eq!(of_args(&[]).admin_socket, None);
+}
+
+fn config_of(variables: &[(&str, &str)]) -> Config {
+    config(&[], variables, &[])
+}
+
+#[test]
+fn one_that_joins_by_seeds_need_not_be_listed() {
+    let existing = ["--name=a", "--initial-cluster-state=existing"];
+    let (seeds, others) = ("--join-seeds=http://b:1", "--initial-cluster=b=http://b:1");
+    let check = |more: &[&str]| of_args(&[&existing[..], more].concat()).check_bootstrap();
+    assert_eq!(check(&[seeds]), Ok(()));
+    assert_eq!(check(&[seeds, "--initial-cluster="]), Ok(()));
+    assert_eq!(check(&[seeds, others]), Ok(()));
+    assert!(check(&[others]).is_err(), "without seeds the rule is etcd's");
+    let founding = of_args(&["--name=a", seeds, others]).check_bootstrap();
+    assert!(founding.is_err(), "a founder is listed, seeds or not");
+}
+
+#[test]
+fn check_reads_what_a_start_would_and_starts_nothing() {
+    let checked = |args: &[&str], variables: &[(&str, &str)]| run(args, variables, &[]);
+    match checked(&["check", "--name=a"], &[("ETCD_DATA_DIR", "d")]) {
+        Ok(Request::Check(config)) => {
+            assert_eq!((config.name.as_str(), config.data_dir.as_path()), ("a", Path::new("d")));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(checked(&["check", "--help"], &[]), Ok(Request::Print(_))));
+    for (args, variables) in [
+        (&["--heartbeat-interval=x"][..], &[][..]),
+        (&[], &[("ETCD_HEARTBEAT_INTERVAL", "x")]),
+        (&["--name=a"], &[("ETCD_NAME", "a")]),
+        (&["--no-such-flag"], &[]),
+        (&["again"], &[]),
+    ] {
+        let expected = refused(args, variables, &[]);
+        assert_eq!(refused(&[&["check"], args].concat(), variables, &[]), expected, "{args:?}");
+    }
+}
+
+#[test]
+fn the_admin_command_finds_the_socket_where_the_member_does() {
+    let variables = [("ETCD_ADMIN_SOCKET", "/run/admin.sock"), ("ETCD_HEARTBEAT_INTERVAL", "x")];
+    match run(&["admin", "status"], &variables, &[]) {
+        Ok(Request::Admin(command)) => {
+            assert_eq!(command.socket, Path::new("/run/admin.sock"));
+        }
+        other => panic!("{other:?}"),
+    }
+    let (line, code) = refused(&["admin", "status"], &[("ETCD_ADMIN_SOCKET", "")], &[]);
+    let expected = "which member? name its socket with --socket or ETCD_ADMIN_SOCKET";
+    assert_eq!((line.as_str(), code), (expected, 2));
+}
+
+#[test]
 fn localhost_and_its_address_are_the_same_place() {
     let args = ["--name=a", "--initial-cluster=a=http://127.0.0.1:2380"];
     assert_eq!(of_args(&args).check_bootstrap(), Ok(()));

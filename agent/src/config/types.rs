@@ -20,6 +20,10 @@ pub struct Config {
     pub cluster_state: ClusterState,
     /// Keeps clusters apart that were founded with the same addresses.
     pub cluster_token: String,
+    /// Where to ask for membership; `None` is plain etcd: nothing joins by itself.
+    pub join: Option<JoinSeeds>,
+    /// Where `quorate admin` finds this process; `None` is nowhere.
+    pub admin_socket: Option<PathBuf>,
     /// Refuse membership changes that would cost the quorum.
     pub strict_reconfig_check: bool,
     /// Heartbeats and elections.
@@ -70,6 +74,15 @@ pub struct FoundingMember {
     pub name: String,
     /// Its peer addresses; at least one, sorted.
     pub peer_urls: Vec<Url>,
+}
+
+/// `--join-seeds` and `--join-seeds-file`; at least one of them is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JoinSeeds {
+    /// Peer addresses of members that may know the cluster, `http`; may be empty.
+    pub urls: Vec<Url>,
+    /// More of them, one per line; read again before every attempt.
+    pub file: Option<PathBuf>,
 }
 
 /// What an empty data directory means.

@@ -7,7 +7,7 @@ mod range;
 mod range_stream;
 mod txn;
 
-pub use compact::compact;
+pub use compact::{compact, compact_to};
 pub use delete_range::delete_range;
 pub use put::put;
 pub use range::range;

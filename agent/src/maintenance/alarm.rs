@@ -2,7 +2,7 @@
 
 use api::Error;
 use api::etcdserverpb::alarm_request::AlarmAction;
-use api::etcdserverpb::{AlarmRequest, AlarmResponse, AlarmType};
+use api::etcdserverpb::{AlarmMember, AlarmRequest, AlarmResponse, AlarmType};
 use bytes::Bytes;
 use store::{Op, Reply};
 
@@ -32,6 +32,19 @@ fn list(member: &Member, of_type: i32) -> AlarmResponse {
     let mut alarms = member.store.read(|store| store.alarms());
     alarms.retain(|alarm| of_type == AlarmType::None as i32 || alarm.alarm == of_type);
     AlarmResponse { header: Some(member.header()), alarms }
+}
+
+/// Takes one alarm back for somebody who is no client.
+///
+/// # Errors
+/// Those of a proposal, and `NotSupportedForLearner`.
+pub async fn disarm(member: &Member, alarm: &AlarmMember) -> Result<(), Error> {
+    let request = AlarmRequest {
+        action: AlarmAction::Deactivate.into(),
+        member_id: alarm.member_id,
+        alarm: alarm.alarm,
+    };
+    propose(member, request).await.map(drop)
 }
 
 async fn propose(member: &Member, request: AlarmRequest) -> Result<AlarmResponse, Error> {

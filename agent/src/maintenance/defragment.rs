@@ -13,14 +13,23 @@ use crate::server::status::Failure;
 /// # Errors
 /// `Internal` when the database fails.
 pub async fn defragment(member: &Member) -> Result<Frame, Failure> {
+    settle_database(member).await?;
+    Ok(Frame::encode(&DefragmentResponse::default()))
+}
+
+/// Waits until everything applied so far is committed and synced.
+///
+/// # Errors
+/// `Internal` when the database fails.
+pub async fn settle_database(member: &Member) -> Result<(), Error> {
     let (done, finished) = tokio::sync::oneshot::channel();
     member.node.backend().flush(Box::new(move |outcome| {
         // The client may have given up.
         let _ = done.send(outcome);
     }));
     match finished.await {
-        Ok(Ok(_)) => Ok(Frame::encode(&DefragmentResponse::default())),
-        Ok(Err(error)) => Err(Error::Internal(format!("etcdserver: defragment: {error}")).into()),
-        Err(_) => Err(Error::Stopped.into()),
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(Error::Internal(format!("etcdserver: defragment: {error}"))),
+        Err(_) => Err(Error::Stopped),
     }
 }

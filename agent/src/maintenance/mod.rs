@@ -7,8 +7,8 @@ mod hash_kv;
 mod move_leader;
 mod status;
 
-pub use alarm::alarm;
-pub use defragment::defragment;
+pub use alarm::{alarm, disarm};
+pub use defragment::{defragment, settle_database};
 pub use hash::hash;
 pub use hash_kv::hash_kv;
 pub use move_leader::move_leader;

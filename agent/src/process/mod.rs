@@ -1,19 +1,29 @@
 //! The life of the process: start the parts in order, wait for a reason to end, stop them in order.
 
 mod addresses;
+mod joining;
 mod publish;
+mod seeds;
+mod serving;
 mod settings;
 mod signals;
 mod start;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use tokio::sync::mpsc;
 
+use self::serving::End;
+use self::signals::Signals;
+use crate::admin;
 use crate::config::Config;
+use crate::life::{LeaveOrder, Life, State};
 use crate::logging::Log;
+use crate::notify;
 use crate::server::threads::{self, ConnectionThreads};
-pub use start::{Running, start};
+pub use start::{Running, Started, start};
 
 /// How long log lines may take to be written at the end.
 const LOG_FLUSH_MAX: Duration = Duration::from_secs(1);
@@ -38,31 +48,86 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     outcome
 }
 
+/// The admin socket is there from the first moment to the last.
 async fn live(config: Config) -> anyhow::Result<()> {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
+    let (life, orders) = Life::new(&config.name);
+    let admin = match &config.admin_socket {
+        Some(path) => Some(admin::Server::open(path, life.clone()).await?),
+        None => None,
+    };
+    let outcome = serve_and_leave(config, &life, orders).await;
+    if let Some(admin) = admin {
+        admin.close().await;
+    }
+    outcome
+}
+
+async fn serve_and_leave(
+    config: Config,
+    life: &Arc<Life>,
+    mut orders: mpsc::Receiver<LeaveOrder>,
+) -> anyhow::Result<()> {
+    let mut signals = Signals::receive().context("cannot receive signals")?;
     let cores = std::thread::available_parallelism().map_or(THREADS_MIN, usize::from);
     let threads = ConnectionThreads::start(cores.max(THREADS_MIN) - 1)
         .context("cannot start the threads of the member")?;
-    let mut running = start::start(config, threads).await?;
-    let fatal = tokio::select! {
-        signal = signals::first() => {
-            tracing::info!(signal = signal?, "stopping");
-            None
+    let started = tokio::select! {
+        signal = signals.next() => {
+            // Nothing is served yet, and what is on disk stands by itself.
+            tracing::info!(signal, "stopped before it served");
+            return Ok(());
         }
-        reason = running.fatal() => Some(reason),
+        started = start::start(config, threads, life.clone()) => started,
     };
-    match fatal {
+    let running = match started {
+        Ok(Started::Serving(running)) => running,
+        Ok(Started::Left) => {
+            idle(life, orders, signals).await;
+            return Ok(());
+        }
+        Err(error) => {
+            life.enter(State::Refused, format!("{error:#}"));
+            return Err(error);
+        }
+    };
+    match serving::serve(&running, life, &mut orders, &mut signals).await {
         // The state of this member cannot be trusted to be flushed in order: the log has it.
-        Some(reason) => {
+        End::Fatal(reason) => {
             bail!("cannot go on: {reason}; restart the member, or replace it if this comes back")
         }
-        None => {
-            signals::exit_on_the_next();
+        End::Signal(signal) => {
+            tracing::info!(signal, "stopping");
+            notify::stopping();
+            signals.exit_on_the_next();
             running.stop().await;
             tracing::info!("stopped");
             Ok(())
+        }
+        End::Left(order) => {
+            running.stop().await;
+            life.enter(State::Left, "");
+            order.answer(Ok(()));
+            idle(life, orders, signals).await;
+            Ok(())
+        }
+    }
+}
+
+/// The member has left: the process only says so, until it is stopped. Ending by itself would make
+/// the service manager start it again, and it would come back.
+async fn idle(life: &Life, mut orders: mpsc::Receiver<LeaveOrder>, mut signals: Signals) {
+    life.set_member(None);
+    notify::ready();
+    loop {
+        tokio::select! {
+            signal = signals.next() => {
+                tracing::info!(signal, "stopped");
+                return;
+            }
+            Some(order) = orders.recv() => order.answer(Ok(())),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 
+use super::seeds;
 use crate::config::{ClusterState, Config, Quota, Url};
 use crate::limits::{Limits, lease_ttl_min_s};
 use crate::watch;
@@ -59,7 +60,13 @@ pub fn raft(
         advertise_peer_urls: texts(&config.urls.advertise_peer),
         initial_cluster: founders.map(|m| (m.name.clone(), texts(&m.peer_urls))).collect(),
         initial_cluster_token: config.cluster_token.clone(),
+        bootstrap_fault: config.check_bootstrap().err().map(|fault| fault.to_string()),
         join_existing: config.cluster_state == ClusterState::Existing,
+        join: config.join.as_ref().map(|seeds| raft::JoinSettings {
+            name: config.name.clone(),
+            client_urls: texts(&config.urls.advertise_client),
+            seeds: seeds::source(seeds),
+        }),
         heartbeat_interval: Duration::from_millis(config.timing.heartbeat_ms),
         election_timeout: Duration::from_millis(config.timing.election_ms),
         pre_vote: config.timing.pre_vote,

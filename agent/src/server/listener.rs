@@ -24,6 +24,10 @@ pub const CONNECTIONS_MAX: usize = 50_000;
 /// How long a client may take to say which protocol it speaks, and in HTTP/1 to send its headers.
 const HEADERS_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long answers in progress may take once the member stops; then they are cut off. The process
+/// may live on without the member, so its end does not do that.
+pub const DRAIN_MAX: Duration = Duration::from_secs(2);
+
 /// Connections the kernel may hold for us.
 const BACKLOG: u32 = 1024;
 
@@ -159,7 +163,7 @@ impl Acceptor {
             _ = connection.as_mut() => return,
             _ = self.stop.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
         }
-        let _ = connection.await;
+        let _ = tokio::time::timeout(DRAIN_MAX, connection).await;
     }
 
     async fn serve_http2<I>(mut self, io: I, port: Port)
@@ -173,7 +177,7 @@ impl Acceptor {
             _ = connection.as_mut() => return,
             _ = self.stop.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
         }
-        let _ = connection.await;
+        let _ = tokio::time::timeout(DRAIN_MAX, connection).await;
     }
 }
 

@@ -1,6 +1,7 @@
 //! A member of its own for each test, and a client that speaks bare gRPC and HTTP.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use api::etcdserverpb::{PutRequest, PutResponse, RangeRequest, RangeResponse};
@@ -12,9 +13,11 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use prost::Message;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
+use tokio::sync::mpsc::Receiver;
 
 use crate::config::{self, Config};
-use crate::process::{Running, start};
+use crate::life::{LeaveOrder, Life};
+use crate::process::{self, Running, Started};
 use crate::server::frame::Frame;
 
 /// No test waits longer for anything.
@@ -23,6 +26,8 @@ pub const DEADLINE: Duration = Duration::from_secs(20);
 /// A running member with a directory of its own.
 pub struct TestMember {
     pub running: Running,
+    pub life: Arc<Life>,
+    _orders: Receiver<LeaveOrder>,
     pub address: SocketAddr,
     _directory: TempDir,
 }
@@ -50,9 +55,11 @@ impl TestMember {
     pub async fn start(flags: &[&str]) -> Self {
         let directory = TempDir::new().expect("a directory for the test");
         let config = config(&directory.path().join("data"), flags);
-        let running = start(config, threads()).await.expect("the member starts");
+        let (life, _orders) = Life::new(&config.name);
+        let started = process::start(config, threads(), life.clone()).await;
+        let Ok(Started::Serving(running)) = started else { panic!("the member does not start") };
         let address = running.addresses()[0];
-        let member = Self { running, address, _directory: directory };
+        let member = Self { running, life, _orders, address, _directory: directory };
         eventually("a leader", async || {
             let read = RangeRequest { key: "k".into(), ..Default::default() };
             member.unary::<_, RangeResponse>("KV/Range", &read).await.ok()

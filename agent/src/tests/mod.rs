@@ -1,5 +1,6 @@
 //! The services of a real member, over real connections.
 
+mod admin;
 mod authority;
 mod client;
 mod health;

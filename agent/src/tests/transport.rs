@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::client::{DEADLINE, TestMember, config, refusal};
+use crate::life::Life;
 use crate::process::start;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -57,7 +58,8 @@ async fn a_port_in_use_is_named() {
     let directory = tempfile::TempDir::new().expect("a directory for the test");
     let url = format!("--listen-client-urls=http://{}", member.address);
     let taken = config(&directory.path().join("data"), &[&url]);
-    let Err(error) = start(taken, super::client::threads()).await else {
+    let (life, _orders) = Life::new(&taken.name);
+    let Err(error) = start(taken, super::client::threads(), life).await else {
         panic!("two members on one port")
     };
     let error = error.to_string();

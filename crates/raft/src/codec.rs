@@ -173,9 +173,14 @@ impl Wire for Peer {
     fn put(&self, buffer: &mut BytesMut) {
         self.peer_urls.put(buffer);
         self.becomes_voter.put(buffer);
+        self.incarnation.put(buffer);
     }
     fn parse(bytes: &mut Bytes) -> Result<Self> {
-        Ok(Self { peer_urls: Vec::parse(bytes)?, becomes_voter: bool::parse(bytes)? })
+        Ok(Self {
+            peer_urls: Vec::parse(bytes)?,
+            becomes_voter: bool::parse(bytes)?,
+            incarnation: Option::parse(bytes)?,
+        })
     }
 }
 
@@ -295,11 +300,14 @@ mod tests {
     }
 
     fn membership() -> Membership {
-        let peer =
-            Peer { peer_urls: vec!["http://127.0.0.1:2380".to_owned()], becomes_voter: true };
+        let peer = |id: u64| Peer {
+            peer_urls: vec!["http://127.0.0.1:2380".to_owned()],
+            becomes_voter: true,
+            incarnation: (id > 1).then_some([7; 16]),
+        };
         Membership::new(
             vec![BTreeSet::from([1, 2]), BTreeSet::from([2, 3])],
-            (1..=4).map(|id| (id, peer.clone())).collect::<BTreeMap<_, _>>(),
+            (1..=4).map(|id| (id, peer(id))).collect::<BTreeMap<_, _>>(),
         )
         .expect("voters have nodes")
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 
+use crate::join::JoinSettings;
 use crate::observers::Observers;
 
 /// The settings of one member; names follow etcd's flags.
@@ -21,6 +22,9 @@ pub struct Config {
     pub initial_cluster: Vec<(String, Vec<String>)>,
     /// Keeps clusters apart that were made from the same URLs.
     pub initial_cluster_token: String,
+    /// Why an empty data directory cannot begin with this configuration, in one line for a person;
+    /// `None` when it can. One with data ignores the initial cluster, as etcd does, and so this.
+    pub bootstrap_fault: Option<String>,
     /// The cluster exists and this member has been added to it.
     pub join_existing: bool,
     /// Time between heartbeats.
@@ -41,6 +45,9 @@ pub struct Config {
     pub store: store::Options,
     /// Who is told how long the disk takes.
     pub observers: Observers,
+    /// How this member comes to its membership by itself; `None` keeps etcd's ways: members are
+    /// added by hand.
+    pub join: Option<JoinSettings>,
 }
 
 impl Config {

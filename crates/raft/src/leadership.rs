@@ -8,7 +8,6 @@ use openraft::async_runtime::watch::WatchReceiver;
 use store::MemberId;
 use tokio::sync::watch;
 
-use crate::members::joiners;
 use crate::node::Shared;
 
 /// The leader and its term.
@@ -23,6 +22,28 @@ pub struct Leadership {
 }
 
 impl Shared {
+    fn why_ended(&self) -> Option<String> {
+        let ended = self.raft.metrics().borrow_watched().running_state.clone().err();
+        ended.map(|error| error.to_string())
+    }
+
+    /// Reports an end of raft that was kept quiet while it might have been meant.
+    pub(crate) fn report_if_ended(&self) {
+        if let Some(reason) = self.why_ended() {
+            self.stopped(&reason);
+        }
+    }
+
+    /// Since when this member leads.
+    pub(crate) fn leads_since(&self) -> Option<std::time::Instant> {
+        *self.led_since.lock()
+    }
+
+    fn note_leading(&self, is_self: bool) {
+        let mut since = self.led_since.lock();
+        *since = is_self.then(|| since.unwrap_or_else(std::time::Instant::now));
+    }
+
     /// Returns the leader as soon as one is known.
     pub(crate) async fn wait_for_leader(&self) -> u64 {
         let mut leadership = self.leadership.subscribe();
@@ -50,8 +71,10 @@ pub(crate) async fn observe(shared: Arc<Shared>, leadership: watch::Sender<Leade
             let leader = now.current_leader.map(MemberId);
             let is_self = leader == Some(MemberId(shared.local.member));
             let alone = is_self && membership.nodes().count() == 1;
+            let is_only_voter = is_self && membership.voter_ids().eq([shared.local.member]);
             let current = Leadership {
-                leader: leader.filter(|_| alone || shared.hears_of_leader(is_self)),
+                // A majority of one is always there, also beside a learner that never comes.
+                leader: leader.filter(|_| is_only_voter || shared.hears_of_leader(is_self)),
                 term: now.vote.leader_id().term,
                 is_self,
             };
@@ -60,9 +83,9 @@ pub(crate) async fn observe(shared: Arc<Shared>, leadership: watch::Sender<Leade
                 *known = current;
                 changed
             });
-            let half_done = membership.get_joint_config().len() > 1;
-            if is_self && (half_done || !joiners(membership).is_empty()) {
-                shared.members_to_tend.notify_one();
+            shared.note_leading(is_self);
+            if is_self {
+                shared.local.machine.members_to_tend.notify_one();
             }
             alone
         };
@@ -71,8 +94,7 @@ pub(crate) async fn observe(shared: Arc<Shared>, leadership: watch::Sender<Leade
         shared.raft.runtime_config().tick(!alone);
         let limit = if alone { FOREVER } else { shared.election_timeout };
         if let Ok(Err(_)) = tokio::time::timeout(limit, metrics.changed()).await {
-            let reason = shared.raft.metrics().borrow_watched().running_state.clone().err();
-            let reason = reason.map_or("raft has ended".to_owned(), |error| error.to_string());
+            let reason = shared.why_ended().unwrap_or_else(|| "raft has ended".to_owned());
             return shared.stopped(&reason);
         }
     }

@@ -5,11 +5,17 @@
 //! and is called back through [`Hooks`]. It must never acknowledge a command before it is on the
 //! disks of a majority and applied here, and never send a command to a leader twice.
 
+// The harness of the tests names the crate from outside.
+#[cfg(test)]
+extern crate self as quorate_raft;
+
 mod codec;
 mod config;
+mod controller;
 mod durations;
 mod hooks;
 mod ids;
+mod join;
 mod leadership;
 mod log;
 mod machine;
@@ -30,13 +36,15 @@ mod url;
 mod waiters;
 
 pub use config::Config;
+pub use controller::{LeaveError, Operation, OperationKind, RemovalReason, RemoveError, Tombstone};
 pub use durations::{DurationCounts, DurationHistogram};
 pub use hooks::{Answer, Hooks};
+pub use join::{JoinProgress, JoinSettings, SeedSource, join};
 pub use leadership::Leadership;
 pub use members::MemberInfo;
 pub use node::{Node, Status};
 pub use observers::{Observer, Observers};
-pub use peer::PeerStats;
+pub use peer::{PeerStats, REMOVED};
 pub use start::StartError;
 
 /// Call numbers from here on are this crate's own; the agent uses lower ones.

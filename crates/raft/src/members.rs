@@ -19,6 +19,7 @@ use prost::Message;
 use store::MemberId;
 
 use crate::codec::Wire;
+use crate::controller::Unrecorded;
 use crate::ids::joiner_id;
 use crate::node::Shared;
 use crate::peer::Method;
@@ -89,6 +90,9 @@ impl Shared {
         let Some(method) = Method::from_byte(method) else {
             return self.local.hooks.call(MemberId(from), method, payload).await;
         };
+        if !self.leadership.borrow().is_self {
+            return Err(Error::LeaderChanged);
+        }
         let one_at_a_time = self.changing.lock().await;
         let changed = tokio::time::timeout(self.request_timeout, self.change(method, payload));
         let answer = changed.await.unwrap_or(Err(Error::Timeout));
@@ -102,6 +106,8 @@ impl Shared {
             Method::Remove => self.remove(decode(payload)?).await,
             Method::Update => self.update(decode(payload)?).await,
             Method::Promote => self.promote(decode(payload)?).await,
+            Method::Claim => Ok(self.answer_claim(&parse(payload)?).await.to_bytes()),
+            Method::Retire => self.answer_retirement(parse(payload)?).await,
         }
     }
 
@@ -117,8 +123,9 @@ impl Shared {
             check_started(&members, None, 1)?;
         }
         let id = self.unused_id(&request.peer_ur_ls);
-        let peer = Peer { peer_urls: request.peer_ur_ls, becomes_voter: !request.is_learner };
-        self.raft.add_learner(id, peer, false).await.map_err(change_error)?;
+        let becomes_voter = !request.is_learner;
+        let peer = Peer { peer_urls: request.peer_ur_ls, becomes_voter, incarnation: None };
+        self.take_in(id, peer).await?;
         Ok(id.to_bytes())
     }
 
@@ -128,10 +135,7 @@ impl Shared {
         if !member.is_learner {
             check_started(&members, Some(request.id), 0)?;
         }
-        let ids = BTreeSet::from([request.id]);
-        let is_voter = self.membership().voter_ids().any(|id| id == request.id);
-        let change = if is_voter { Change::RemoveVoters(ids) } else { Change::RemoveNodes(ids) };
-        self.change_membership(change).await
+        self.take_out(request.id).await.map(|()| Bytes::new())
     }
 
     async fn update(&self, request: MemberUpdateRequest) -> Result<Bytes, Error> {
@@ -157,53 +161,50 @@ impl Shared {
         self.change_membership(Change::AddVoterIds(BTreeSet::from([request.id]))).await
     }
 
-    /// Gives a vote to every joiner that has caught up, and completes a change that an earlier
-    /// leader left half done. Returns whether something is still to be done.
+    /// Does the next thing that is due with the members, if there is one: completes a change that an
+    /// earlier leader left half done, goes on with the open operation, gives a vote to a member that
+    /// was added by hand and has caught up, records incarnations. Returns whether to look again soon.
     pub(crate) async fn tend_members(&self) -> bool {
         let membership = self.membership();
-        let waiting: Vec<u64> = joiners(&membership);
-        let half_done = membership.get_joint_config().len() > 1;
-        if waiting.is_empty() && !half_done {
+        let due = Due {
+            half_done: membership.get_joint_config().len() > 1,
+            operation: self.open_operation().is_some(),
+            joiners: joiners(&membership),
+            unrecorded: self.unrecorded_incarnations(&membership),
+        };
+        if due.is_nothing() {
             return false;
         }
         let Ok(_one_at_a_time) = self.changing.try_lock() else { return true };
-        let change = match waiting.iter().copied().find(|id| self.has_caught_up(*id)) {
-            _ if half_done => membership
-                .get_joint_config()
-                .last()
-                .map(|voters| Change::ReplaceAllVoters(voters.clone())),
-            Some(id) => Some(Change::AddVoterIds(BTreeSet::from([id]))),
-            None => None,
-        };
-        if let Some(change) = change {
-            let changing =
-                tokio::time::timeout(self.request_timeout, self.change_membership(change));
-            if let Ok(Err(error)) = changing.await {
+        if self.leads_for_certain() {
+            let doing = tokio::time::timeout(self.request_timeout, self.do_what_is_due(due));
+            if let Ok(Err(error)) = doing.await {
                 tracing::info!(%error, "membership change is not complete yet");
             }
         }
         true
     }
 
-    fn has_caught_up(&self, id: u64) -> bool {
+    async fn do_what_is_due(&self, due: Due) -> Result<(), Error> {
+        if due.half_done {
+            return self.settle().await;
+        }
+        if due.operation {
+            return self.drive().await.map(|_| ());
+        }
+        if let Some(id) = due.joiners.iter().copied().find(|id| self.has_caught_up(*id)) {
+            let voters = Change::AddVoterIds(BTreeSet::from([id]));
+            return self.change_membership(voters).await.map(|_| ());
+        }
+        if self.is_time_to_record(&due.unrecorded) {
+            return self.record_incarnations(due.unrecorded).await;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn has_caught_up(&self, id: u64) -> bool {
         let (matching, last) = self.progress_of(id);
         matching > 0 && matching + CAUGHT_UP_ENTRIES >= last
-    }
-
-    /// How much of the log a member has, beside the last index.
-    fn progress_of(&self, id: u64) -> (u64, u64) {
-        let metrics = self.raft.metrics();
-        let metrics = metrics.borrow_watched();
-        let matching = metrics
-            .replication
-            .as_ref()
-            .and_then(|progress| progress.get(&id).copied().flatten())
-            .map_or(0, |log_id| log_id.index);
-        (matching, metrics.last_log_index.unwrap_or_default())
-    }
-
-    async fn change_membership(&self, change: Change) -> Result<Bytes, Error> {
-        self.raft.change_membership(change, false).await.map(|_| Bytes::new()).map_err(change_error)
     }
 
     fn check_urls_are_new(
@@ -220,13 +221,12 @@ impl Shared {
         if taken { Err(Error::PeerUrlExist) } else { Ok(()) }
     }
 
-    fn unused_id(&self, urls: &[String]) -> u64 {
+    pub(crate) fn unused_id(&self, urls: &[String]) -> u64 {
         let membership = self.local.machine.membership.read();
         loop {
             // Sixty-four random bits: the first try is as good as certain.
             let id = joiner_id(urls, self.local.cluster).0;
-            let known =
-                membership.removed.contains(&id) || membership.stored.get_node(&id).is_some();
+            let known = membership.is_buried(id) || membership.stored.get_node(&id).is_some();
             if id != 0 && !known {
                 return id;
             }
@@ -234,8 +234,26 @@ impl Shared {
     }
 }
 
+/// What a leader may have to do with the members.
+struct Due {
+    half_done: bool,
+    operation: bool,
+    joiners: Vec<u64>,
+    unrecorded: Unrecorded,
+}
+
+impl Due {
+    /// A member that nobody has met does not count: meeting it wakes the leader.
+    fn is_nothing(&self) -> bool {
+        !self.half_done
+            && !self.operation
+            && self.joiners.is_empty()
+            && self.unrecorded.known.is_empty()
+    }
+}
+
 /// Members that are to vote and do not yet.
-pub(crate) fn joiners(membership: &StoredMembership) -> Vec<u64> {
+fn joiners(membership: &StoredMembership) -> Vec<u64> {
     let voters: BTreeSet<u64> = membership.voter_ids().collect();
     membership
         .nodes()
@@ -265,9 +283,13 @@ fn decode<M: Message + Default>(payload: Bytes) -> Result<M, Error> {
     M::decode(payload).map_err(|error| Error::InvalidArgument(error.to_string()))
 }
 
+fn parse<W: Wire>(mut payload: Bytes) -> Result<W, Error> {
+    W::parse(&mut payload).map_err(|error| Error::InvalidArgument(error.to_string()))
+}
+
 type ChangeFailed = RaftError<TypeConfig, ClientWriteError<TypeConfig>>;
 
-fn change_error(error: ChangeFailed) -> Error {
+pub(crate) fn change_error(error: ChangeFailed) -> Error {
     match error {
         RaftError::Fatal(_) => Error::Stopped,
         RaftError::APIError(ClientWriteError::ForwardToLeader(_)) => Error::LeaderChanged,

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use api::Error;
 use api::etcdserverpb::{
@@ -13,15 +14,21 @@ use api::etcdserverpb::{
 use bytes::{BufMut, Bytes, BytesMut};
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::errors::{InitializeError, RaftError};
+use parking_lot::Mutex as SyncMutex;
 use prost::Message;
+use rand::Rng;
 use storage::{Backend, Log};
 use store::{Command, CommandId, CommandKind, MemberId, Op, Outcome, SharedStore};
 use tokio::net::TcpListener;
-use tokio::sync::{Mutex, Notify, watch};
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
 
 use crate::codec::Wire;
 use crate::config::Config;
+use crate::controller::{
+    LeaveError, Operation, RemovalReason, RemoveError, Retirement, Tombstone, announce_addresses,
+    ask_seeds_when_forgotten,
+};
 use crate::hooks::Hooks;
 use crate::leadership::{Leadership, observe};
 use crate::machine::Machine;
@@ -48,7 +55,8 @@ pub(crate) struct Shared {
     pub(crate) gate: Gate,
     /// Membership changes happen one at a time.
     pub(crate) changing: Mutex<()>,
-    pub(crate) members_to_tend: Notify,
+    /// Since when this member leads.
+    pub(crate) led_since: SyncMutex<Option<Instant>>,
     pub(crate) request_timeout: Duration,
     pub(crate) election_timeout: Duration,
     pub(crate) max_learners: usize,
@@ -60,7 +68,9 @@ impl Shared {
     /// Raft has ended. That is fatal unless it was asked to: openraft never comes back from it.
     pub(crate) fn stopped(&self, reason: &str) {
         self.local.machine.waiters.give_up();
-        if !self.stopping.load(Ordering::Acquire) {
+        let is_meant =
+            self.stopping.load(Ordering::Acquire) || self.local.leaving.load(Ordering::Acquire);
+        if !is_meant {
             self.local.hooks.fatal(reason);
         }
     }
@@ -133,7 +143,7 @@ impl Node {
             snapshot_trigger,
             gate: Gate::default(),
             changing: Mutex::default(),
-            members_to_tend: Notify::new(),
+            led_since: SyncMutex::default(),
             request_timeout: config.request_timeout(),
             election_timeout: config.election_timeout,
             max_learners: config.max_learners,
@@ -141,7 +151,13 @@ impl Node {
             stopping: AtomicBool::new(false),
         });
         let (read_index, reads) = ReadIndex::new();
-        let tasks = spawn_tasks(&shared, leadership, reads, config.peer_listeners);
+        shared.learn_members().await?;
+        let mut tasks = spawn_tasks(&shared, leadership, reads, config.peer_listeners);
+        if let Some(join) = config.join {
+            let advertised = config.advertise_peer_urls;
+            tasks.spawn(ask_seeds_when_forgotten(shared.clone(), join.seeds.clone()));
+            tasks.spawn(announce_addresses(shared.clone(), advertised, join.seeds));
+        }
         if let Some(founders) = opened.founders {
             found(&shared, founders).await?;
         }
@@ -296,22 +312,7 @@ impl Node {
     /// What the leader answers; [`Error::Timeout`] without a leader;
     /// [`Error::TimeoutDueToConnectionLost`] when its answer did not arrive.
     pub async fn call_leader(&self, method: u8, payload: Bytes) -> Result<Bytes, Error> {
-        let shared = &self.shared;
-        let leader = tokio::time::timeout(shared.request_timeout, shared.wait_for_leader())
-            .await
-            .map_err(|_| Error::Timeout)?;
-        if leader == shared.local.member {
-            return shared.answer_call(leader, method, payload).await;
-        }
-        let mut request = BytesMut::with_capacity(payload.len() + 1);
-        request.put_u8(method);
-        request.put_slice(&payload);
-        shared
-            .pool
-            .requests(leader)
-            .request(Kind::Call, request.freeze(), shared.request_timeout)
-            .await
-            .map_err(crate::peer::LinkError::into_etcd)
+        self.shared.call_leader(method, payload).await
     }
 
     /// Hands leadership to `target` and returns when it leads.
@@ -328,18 +329,7 @@ impl Node {
             return Err(Error::BadLeaderTransferee);
         }
         let limit = 2 * self.shared.election_timeout;
-        self.transfer(target, limit).await
-    }
-
-    async fn transfer(&self, target: MemberId, limit: Duration) -> Result<(), Error> {
-        self.shared.raft.trigger().transfer_leader(target.0).await.map_err(|_| Error::Stopped)?;
-        let mut leadership = self.leadership.clone();
-        let moved = leadership.wait_for(|now| now.leader == Some(target));
-        match tokio::time::timeout(limit, moved).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(_)) => Err(Error::Stopped),
-            Err(_) => Err(Error::TransferTookTooLong),
-        }
+        self.shared.transfer(target, limit).await
     }
 
     /// This member's id.
@@ -357,11 +347,78 @@ impl Node {
         self.shared.local.machine.compact_step(rows_max)
     }
 
-    /// Hands leadership over, stops, and leaves everything applied on disk.
+    /// Leaves the cluster in order: hands leadership over, has the leader remove this member, marks
+    /// the directory as left and stops. The fatal hook is not called. Takes up to a minute, with
+    /// every change of leader and every other leaver in between.
+    ///
+    /// # Errors
+    /// Then nothing has changed, and the node runs on.
+    pub async fn leave(&self) -> Result<(), LeaveError> {
+        self.shared.leave().await?;
+        self.shutdown().await;
+        Ok(())
+    }
+
+    /// Removes a member for `reason`, unless that would leave too few alive. Waits up to half a
+    /// minute for other operations.
+    ///
+    /// # Errors
+    /// See [`RemoveError`]; after [`RemoveError::NoQuorum`] the outcome is not known.
+    pub async fn remove_member(
+        &self,
+        id: MemberId,
+        reason: RemovalReason,
+    ) -> Result<(), RemoveError> {
+        let asked = Retirement { member: id.0, reason, is_own_wish: false };
+        self.shared.remove_in_order(asked).await
+    }
+
+    /// What the leader is doing with the members, as far as this member has applied. `None` when
+    /// nothing is open.
+    pub fn operation(&self) -> Option<Operation> {
+        self.shared.operation()
+    }
+
+    /// The members that are no more, by id.
+    pub fn tombstones(&self) -> Vec<Tombstone> {
+        self.shared.tombstones()
+    }
+
+    /// How long ago a member was heard of. `None` when this member cannot tell: about itself, and
+    /// unless it leads about members that have no reason to talk to it.
+    pub fn last_contact(&self, id: MemberId) -> Option<Duration> {
+        self.shared.last_contact(id)
+    }
+
+    /// Members that have a vote now; one that was added as a voter gets its vote when it has caught
+    /// up.
+    pub fn voters(&self) -> usize {
+        self.shared.local.machine.membership.read().stored.voter_ids().count()
+    }
+
+    /// Members whose data directory the applied membership names. Less than all of them only until
+    /// the leader has met them all.
+    pub fn incarnations_recorded(&self) -> usize {
+        let membership = self.shared.local.machine.membership.read();
+        membership.stored.nodes().filter(|(_, peer)| peer.incarnation.is_some()).count()
+    }
+
+    /// What earlier members in this data directory left, oldest first.
+    pub fn archives(&self) -> Vec<PathBuf> {
+        self.shared.local.data_dir.archives().unwrap_or_else(|error| {
+            tracing::warn!(%error, "the archives cannot be listed");
+            Vec::new()
+        })
+    }
+
+    /// Hands leadership over, stops, and leaves everything applied on disk. Once is enough; again
+    /// it does nothing.
     pub async fn shutdown(&self) {
         let shared = &self.shared;
-        self.hand_over().await;
-        shared.stopping.store(true, Ordering::Release);
+        if shared.stopping.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        shared.hand_over().await;
         if let Err(error) = shared.raft.shutdown().await {
             tracing::warn!(%error, "raft did not stop in order");
         }
@@ -373,9 +430,63 @@ impl Node {
         shared.log.close();
         shared.local.machine.backend.close();
     }
+}
 
-    /// Gives leadership to the voter with the longest log, if there is another one.
-    async fn hand_over(&self) {
+impl Shared {
+    /// What the log says of the members, before anybody may connect: which data directories count.
+    ///
+    /// # Errors
+    /// When it says that this directory must not run.
+    async fn learn_members(&self) -> Result<(), StartError> {
+        let newest = self
+            .raft
+            .with_raft_state(|state| state.membership_state.effective().as_ref().clone())
+            .await
+            .map_err(|error| StartError::Raft(error.to_string()))?;
+        for (id, peer) in newest.nodes() {
+            self.pool.learn(*id, peer);
+        }
+        match self.local.disowned(&newest) {
+            Some(reason) => Err(StartError::Disowned(reason)),
+            None => Ok(()),
+        }
+    }
+
+    /// Asks the leader something; see [`Node::call_leader`].
+    pub(crate) async fn call_leader(&self, method: u8, payload: Bytes) -> Result<Bytes, Error> {
+        let leader = tokio::time::timeout(self.request_timeout, self.wait_for_leader())
+            .await
+            .map_err(|_| Error::Timeout)?;
+        if leader == self.local.member {
+            return self.answer_call(leader, method, payload).await;
+        }
+        let mut request = BytesMut::with_capacity(payload.len() + 1);
+        request.put_u8(method);
+        request.put_slice(&payload);
+        self.pool
+            .requests(leader)
+            .request(Kind::Call, request.freeze(), self.request_timeout)
+            .await
+            .map_err(crate::peer::LinkError::into_etcd)
+    }
+
+    /// See [`Node::last_contact`].
+    fn last_contact(&self, id: MemberId) -> Option<Duration> {
+        let leadership = *self.leadership.borrow();
+        let heard = self.local.last_heard(id.0);
+        if id.0 == self.local.member {
+            None
+        } else if leadership.is_self {
+            heard.or_else(|| self.leads_since().map(|since| since.elapsed()))
+        } else if leadership.leader == Some(id) {
+            Some(self.local.silence())
+        } else {
+            heard.filter(|heard| *heard < 2 * self.election_timeout)
+        }
+    }
+
+    /// Gives leadership to a voter with the longest log, if there is another voter.
+    pub(crate) async fn hand_over(&self) {
         if !self.leadership.borrow().is_self {
             return;
         }
@@ -385,16 +496,50 @@ impl Node {
         }
     }
 
+    /// One of those with the longest log, by chance: two leavers must not pass leadership to and
+    /// fro between them while a third could keep it.
     fn best_successor(&self) -> Option<MemberId> {
-        let metrics = self.shared.raft.metrics();
+        let metrics = self.raft.metrics();
         let metrics = metrics.borrow_watched();
         let progress = metrics.replication.as_ref()?;
         metrics
             .membership_config
             .voter_ids()
-            .filter(|id| *id != self.shared.local.member)
-            .max_by_key(|id| progress.get(id).copied().flatten())
+            .filter(|id| *id != self.local.member)
+            .max_by_key(|id| (progress.get(id).copied().flatten(), rand::rng().random::<u32>()))
             .map(MemberId)
+    }
+
+    pub(crate) async fn transfer(&self, target: MemberId, limit: Duration) -> Result<(), Error> {
+        self.raft.trigger().transfer_leader(target.0).await.map_err(|_| Error::Stopped)?;
+        let mut leadership = self.leadership.subscribe();
+        let moved = leadership.wait_for(|now| now.leader == Some(target));
+        match tokio::time::timeout(limit, moved).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) => Err(Error::Stopped),
+            Err(_) => Err(Error::TransferTookTooLong),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Node {
+    /// What the parts share.
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Ends everything that runs beside raft, with nothing handed over and nothing flushed.
+    pub(crate) async fn stop_tasks(&self) {
+        self.tasks.lock().await.shutdown().await;
+    }
+}
+
+#[cfg(test)]
+impl Shared {
+    /// From here on the end of raft is not reported.
+    pub(crate) fn stop_being_fatal(&self) {
+        self.stopping.store(true, Ordering::Release);
     }
 }
 

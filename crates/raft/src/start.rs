@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
-use storage::{Backend, BackendOptions, DataDir, Identity, Incarnation, Log, LogOptions};
+use storage::{Backend, BackendOptions, DataDir, Identity, Incarnation, Log, LogOptions, Standing};
 use store::{MemberId, SharedStore};
 use thiserror::Error;
 
@@ -48,6 +48,27 @@ pub enum StartError {
     /// This member was removed before it ended.
     #[error("{}", crate::peer::REMOVED)]
     Removed,
+    /// This member left before it ended.
+    #[error(
+        "this member has left the cluster; to join again, start it with --join-seeds, or add it as a new member and start it with a new data directory"
+    )]
+    Left,
+    /// The membership names another data directory for this member.
+    #[error("{0}")]
+    Disowned(String),
+    /// The cluster that answers is not the one this directory is to join.
+    #[error(
+        "the cluster at the seeds is {found:x}, but this directory belonged to a member of {own:x}; correct --join-seeds, or choose an empty data directory"
+    )]
+    OtherCluster {
+        /// What the seeds say.
+        found: u64,
+        /// What the directory says.
+        own: u64,
+    },
+    /// The directory is empty and [`Config::bootstrap_fault`] is set.
+    #[error("{0}")]
+    Bootstrap(String),
     /// The settings contradict each other.
     #[error("raft settings: {0}")]
     Settings(String),
@@ -78,6 +99,11 @@ impl Opened {
             Some(identity) => identity,
             None => new_identity(config, &data_dir).await?,
         };
+        match identity.standing {
+            Standing::Member => {}
+            Standing::Removed => return Err(StartError::Removed),
+            Standing::Left => return Err(StartError::Left),
+        }
         let (log, log_state) = data_dir.open_log(LogOptions {
             sync_observer: config.observers.log_synced.clone(),
             ..LogOptions::new(data_dir.log_directory())
@@ -96,7 +122,8 @@ impl Opened {
         let applied = backend.position().map_or(0, |position| position.index);
         let snapshot_trigger = Arc::new(SnapshotTrigger::new(config.snapshot_count, applied));
         let membership = stored_membership(backend.membership())?;
-        if membership.removed.contains(&identity.member_id.0) {
+        if membership.is_buried(identity.member_id.0) {
+            data_dir.retire(Standing::Removed)?;
             return Err(StartError::Removed);
         }
         let founders = founders(config, &identity, &membership, log_state.last.is_some());
@@ -132,11 +159,13 @@ impl Opened {
 
 /// Gives a fresh directory its identity, on disk before the first byte of raft.
 async fn new_identity(config: &Config, data_dir: &DataDir) -> Result<Identity, StartError> {
+    if let Some(fault) = &config.bootstrap_fault {
+        return Err(StartError::Bootstrap(fault.clone()));
+    }
     let (cluster, member) = if config.join_existing {
         joiner(config, discover(&peers(config)).await?)?
     } else {
-        let ids: Vec<MemberId> = founder_ids(config).map(|(id, _)| id).collect();
-        (cluster_id(&ids), founder_id(&config.advertise_peer_urls, &config.initial_cluster_token))
+        founder_identity(config)
     };
     Ok(data_dir.create_identity(cluster, member)?)
 }
@@ -166,12 +195,23 @@ fn founders(
     if config.join_existing || has_log || *membership != ClusterMembership::default() {
         return None;
     }
+    // All founders must write the same, and none knows the others' incarnations. A lone one does.
+    let is_alone = config.initial_cluster.len() == 1;
     let founders: BTreeMap<u64, Peer> = founder_ids(config)
-        .map(|(id, urls)| (id.0, Peer { peer_urls: urls.clone(), becomes_voter: true }))
+        .map(|(id, urls)| {
+            let incarnation = is_alone.then_some(identity.incarnation.0);
+            (id.0, Peer { peer_urls: urls.clone(), becomes_voter: true, incarnation })
+        })
         .collect();
     let ids: Vec<MemberId> = founders.keys().map(|id| MemberId(*id)).collect();
     (cluster_id(&ids) == identity.cluster_id && founders.contains_key(&identity.member_id.0))
         .then_some(founders)
+}
+
+/// The ids this member has as a founder.
+pub(crate) fn founder_identity(config: &Config) -> (u64, MemberId) {
+    let ids: Vec<MemberId> = founder_ids(config).map(|(id, _)| id).collect();
+    (cluster_id(&ids), founder_id(&config.advertise_peer_urls, &config.initial_cluster_token))
 }
 
 fn founder_ids(config: &Config) -> impl Iterator<Item = (MemberId, &Vec<String>)> {

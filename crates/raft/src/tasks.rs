@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use openraft::async_runtime::watch::WatchReceiver;
 
+use crate::machine::blocking;
 use crate::members::PROMOTION_PAUSE;
 use crate::node::Shared;
 use crate::peer::{Kind, REMOVED};
@@ -48,10 +49,10 @@ async fn purge_by_bytes(shared: &Shared) -> Result<(), ()> {
     shared.raft.trigger().purge_log(upto).await.map_err(|_| ())
 }
 
-/// Looks after joiners for as long as there are any.
+/// Looks after the members for as long as something is due.
 pub(crate) async fn tend_members(shared: Arc<Shared>) {
     loop {
-        shared.members_to_tend.notified().await;
+        shared.local.machine.members_to_tend.notified().await;
         while shared.leadership.borrow().is_self && shared.tend_members().await {
             tokio::time::sleep(PROMOTION_PAUSE).await;
         }
@@ -64,7 +65,10 @@ pub(crate) async fn follow_membership(shared: Arc<Shared>) {
     loop {
         let membership = metrics.borrow_watched().membership_config.clone();
         for (id, peer) in membership.nodes() {
-            shared.pool.learn(*id, &peer.peer_urls);
+            shared.pool.learn(*id, peer);
+        }
+        if let Some(reason) = shared.local.disowned(&membership) {
+            return shared.stopped(&reason);
         }
         shared.pool.retain(|id| membership.get_node(&id).is_some());
         if metrics.changed().await.is_err() {
@@ -76,7 +80,9 @@ pub(crate) async fn follow_membership(shared: Arc<Shared>) {
 /// Forgets the disks of members that were removed, and ends this member when it is one of them.
 pub(crate) async fn follow_removals(shared: Arc<Shared>) {
     let local = &shared.local;
+    let mut has_pruned = false;
     loop {
+        has_pruned = has_pruned || prune_archives(&shared);
         local.machine.membership_applied.notified().await;
         for (member, _) in local.data_dir.pins() {
             if local.machine.is_removed(member.0)
@@ -86,11 +92,25 @@ pub(crate) async fn follow_removals(shared: Arc<Shared>) {
             }
         }
         if local.machine.is_removed(local.member) {
+            if !local.learn_of_removal() {
+                return;
+            }
             // The answer to the client goes out first, and the others learn that it is decided.
             tokio::time::sleep(shared.election_timeout).await;
             return shared.stopped(REMOVED);
         }
     }
+}
+
+/// Lets old archives go once this member has its vote; not before, because until then what it was
+/// may be all there is of it.
+fn prune_archives(shared: &Shared) -> bool {
+    let local = &shared.local;
+    let votes = local.machine.membership.read().stored.voter_ids().any(|id| id == local.member);
+    if votes && let Err(error) = blocking(|| local.data_dir.prune_archives()) {
+        tracing::warn!(%error, "old archives stay");
+    }
+    votes
 }
 
 /// A member that was removed while it could not hear of it is not told by anybody: a leader keeps
@@ -126,9 +146,12 @@ pub(crate) async fn ask_when_forgotten(shared: Arc<Shared>) {
 pub(crate) async fn meet_members(shared: Arc<Shared>) {
     let mut membership = shared.raft.server_metrics();
     loop {
-        let met: Vec<u64> =
-            shared.local.data_dir.pins().iter().map(|(member, _)| member.0).collect();
-        let meetings = others(&shared).into_iter().filter(|id| !met.contains(id)).map(|id| {
+        let known = shared.membership();
+        let is_met = |id: &u64| {
+            let peer = known.get_node(id);
+            peer.is_some_and(|peer| shared.local.incarnation_of(*id, peer).is_some())
+        };
+        let meetings = others(&shared).into_iter().filter(|id| !is_met(id)).map(|id| {
             let link = shared.pool.requests(id);
             // Failing that, once more after the pause.
             async move { drop(link.connect().await) }

@@ -52,4 +52,6 @@ pub(crate) struct Peer {
     pub(crate) peer_urls: Vec<String>,
     /// It was added as a voter: it is listed as one, although it votes only once it has caught up.
     pub(crate) becomes_voter: bool,
+    /// Its data directory: set when it joins by a claim, otherwise by the leader once it is known.
+    pub(crate) incarnation: Option<[u8; 16]>,
 }

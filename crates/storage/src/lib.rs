@@ -24,7 +24,9 @@ mod snapshot;
 pub use backend::{
     Backend, BackendError, BackendOptions, Batch, CommitObserver, FlushDone, Health,
 };
-pub use data_dir::{DataDir, DataDirError, Identity, Incarnation, PinMismatch};
+pub use data_dir::{
+    ARCHIVES_KEPT, DataDir, DataDirError, Identity, Incarnation, PinMismatch, Standing,
+};
 pub use log::{
     Done, ENTRY_BYTES_MAX, Log, LogError, LogOptions, LogRecord, LogState, SyncObserver,
 };

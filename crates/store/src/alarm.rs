@@ -44,8 +44,13 @@ impl Alarms {
         if self.raised.is_empty() {
             return Ok(());
         }
-        let on_keys_or_leases =
-            !matches!(op, Op::Alarm(_) | Op::MemberAttributes(_) | Op::ClusterVersion(_));
+        let on_keys_or_leases = !matches!(
+            op,
+            Op::Alarm(_)
+                | Op::MemberAttributes(_)
+                | Op::ClusterVersion(_)
+                | Op::MembershipRecord(_)
+        );
         if on_keys_or_leases {
             self.check_read()?;
         }

@@ -121,6 +121,8 @@ impl Store {
                 changes.push(Change::ClusterVersion(version.clone()));
                 Ok(Reply::Empty)
             }
+            // The raft layer has kept it; nothing here depends on it.
+            Op::MembershipRecord(_) => Ok(Reply::Empty),
         }
     }
 

@@ -59,6 +59,9 @@ pub enum Op {
     MemberAttributes(MemberAttributes),
     /// The leader decides the cluster version.
     ClusterVersion(String),
+    /// The leader records what it is about to do with the members. Opaque here: the raft layer
+    /// keeps it beside the membership (docs/formats/peer.md), the store's state does not change.
+    MembershipRecord(Bytes),
 }
 
 /// The kinds as they stand in the log. Numbers are never reused.
@@ -83,6 +86,8 @@ pub enum CommandKind {
     MemberAttributes = 8,
     /// Body: the version as UTF-8.
     ClusterVersion = 9,
+    /// Body: the raft layer's own.
+    MembershipRecord = 10,
 }
 
 impl CommandKind {
@@ -97,6 +102,7 @@ impl CommandKind {
             7 => Self::Alarm,
             8 => Self::MemberAttributes,
             9 => Self::ClusterVersion,
+            10 => Self::MembershipRecord,
             other => return Err(CommandError::Kind(other)),
         })
     }
@@ -239,6 +245,11 @@ fn encode(id: CommandId, op: &Op) -> Bytes {
             buffer.put_slice(version.as_bytes());
             buffer.freeze()
         }
+        Op::MembershipRecord(record) => {
+            let mut buffer = header(id, CommandKind::MembershipRecord, record.len());
+            buffer.put_slice(record);
+            buffer.freeze()
+        }
     }
 }
 
@@ -269,6 +280,7 @@ fn decode_body(kind: CommandKind, body: Bytes) -> Result<Op, CommandError> {
             String::from_utf8(body.to_vec())
                 .map_err(|error| CommandError::Body(error.to_string()))?,
         ),
+        CommandKind::MembershipRecord => Op::MembershipRecord(body),
     })
 }
 
@@ -310,6 +322,7 @@ mod tests {
                 client_urls: vec!["http://127.0.0.1:2379".to_owned()],
             }),
             Op::ClusterVersion("3.7.0".to_owned()),
+            Op::MembershipRecord("opaque".into()),
         ];
         for op in ops {
             let command = Command::new(ID, op.clone());

@@ -36,6 +36,11 @@ fn main() -> ExitCode {
     suite.on_ours("garbage_on_both_ports_does_no_harm", None, strangers::garbage);
     suite.on_ours("half_a_frame_holds_nobody_up", None, strangers::half_a_frame);
     suite.on_ours("wrong_flags_and_variables_are_named", None, refusals::flags);
+    suite.on_ours(
+        "a_founder_that_is_not_in_the_initial_cluster_is_refused",
+        None,
+        refusals::wrong_initial_cluster,
+    );
     suite.on_ours("a_port_in_use_is_named", None, refusals::port_in_use);
     suite.on_ours(
         "a_second_process_on_a_data_directory_is_refused",

@@ -60,6 +60,27 @@ pub async fn flags(server: Server) {
     assert!(said.contains("election"), "{said}");
 }
 
+/// The check existed and nothing called it: a mistyped name made a member that waited for ever in a
+/// cluster that did not have it.
+pub async fn wrong_initial_cluster(server: Server) {
+    let anywhere = [
+        "--name=a",
+        "--listen-client-urls=http://127.0.0.1:0",
+        "--advertise-client-urls=http://127.0.0.1:1",
+        "--listen-peer-urls=http://127.0.0.1:0",
+        "--initial-advertise-peer-urls=http://127.0.0.1:2",
+    ];
+    let wrong = [
+        ("--initial-cluster=b=http://127.0.0.1:2", "couldn't find local name \"a\""),
+        ("--initial-cluster=a=http://127.0.0.1:3", "--initial-advertise-peer-urls"),
+        ("--initial-cluster=a=http://127.0.0.1:2,b=http://127.0.0.1:2", "duplicate"),
+    ];
+    for (cluster, words) in wrong {
+        let said = fails(&server, &[&anywhere[..], &[cluster]].concat(), &[]).await;
+        assert!(said.contains(words), "{cluster}: {said}");
+    }
+}
+
 pub async fn port_in_use(server: Server) {
     let mut cluster = Cluster::prepare(&server, Shape::of(1));
     let addresses = [cluster.members[0].client_address(), cluster.members[0].peer_address()];

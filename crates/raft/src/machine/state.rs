@@ -29,6 +29,8 @@ pub(crate) struct MachineState {
     pub(crate) membership: RwLock<ClusterMembership>,
     /// A membership was applied: one permit, however many there were.
     pub(crate) membership_applied: Notify,
+    /// Something may be due that only a leader does with the members.
+    pub(crate) members_to_tend: Notify,
     /// How a store loaded from a snapshot is set up.
     pub(crate) store_options: store::Options,
     /// Held while the store changes and until the change is with the database: whatever comes from
@@ -60,6 +62,7 @@ impl MachineState {
             hooks,
             membership: RwLock::new(membership),
             membership_applied: Notify::new(),
+            members_to_tend: Notify::new(),
             store_options,
             changing: Mutex::new(()),
             applied: Mutex::new(applied),
@@ -71,7 +74,7 @@ impl MachineState {
 
     /// Whether the applied log says that this member once was one and is no more.
     pub(crate) fn is_removed(&self, member: u64) -> bool {
-        self.membership.read().removed.contains(&member)
+        self.membership.read().is_buried(member)
     }
 
     /// Whether nobody but one client of ours waits for what is appended now: there is no other

@@ -23,6 +23,8 @@ pub(crate) enum Method {
     Remove = 201,
     Update = 202,
     Promote = 203,
+    Claim = 204,
+    Retire = 205,
 }
 
 impl Method {
@@ -30,7 +32,7 @@ impl Method {
     pub(crate) const FIRST: u8 = 200;
 
     pub(crate) fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Add, Self::Remove, Self::Update, Self::Promote]
+        [Self::Add, Self::Remove, Self::Update, Self::Promote, Self::Claim, Self::Retire]
             .into_iter()
             .find(|method| *method as u8 == byte)
     }

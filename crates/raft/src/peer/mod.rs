@@ -17,11 +17,14 @@ mod traffic;
 
 pub(crate) use connection::LinkError;
 pub use discover::DiscoverError;
-pub(crate) use discover::{Discovered, discover};
+#[cfg(test)]
+pub(crate) use discover::DiscoveredMember;
+pub(crate) use discover::{Discovered, ask, discover, discover_at};
 pub(crate) use frame::{Frame, Kind};
 pub(crate) use install::Gate;
 pub(crate) use message::Method;
 pub(crate) use network::NetworkFactory;
-pub(crate) use pool::{Local, Pool, REMOVED};
+pub use pool::REMOVED;
+pub(crate) use pool::{Local, Pool};
 pub(crate) use server::serve;
 pub use traffic::PeerStats;

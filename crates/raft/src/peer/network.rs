@@ -50,12 +50,12 @@ impl RaftNetworkFactory<TypeConfig> for NetworkFactory {
     type Network = Network;
 
     async fn new_client(&mut self, target: u64, peer: &Peer) -> Network {
-        self.0.learn(target, &peer.peer_urls);
+        self.0.learn(target, peer);
         Network { target, pool: self.0.clone(), bulk: Arc::new(self.0.own(target)) }
     }
 
     async fn new_heartbeat_client(&mut self, target: u64, node: &Peer) -> Network {
-        self.0.learn(target, &node.peer_urls);
+        self.0.learn(target, node);
         // Nothing but empty appends takes this way: their answers tell how far away the peer is.
         let bulk = Arc::new(self.0.own(target).measuring_round_trips());
         Network { target, pool: self.0.clone(), bulk }

@@ -20,9 +20,10 @@ use super::discover::{Discovered, DiscoveredMember};
 use super::frame::{self, Frame, Kind, PREFACE};
 use super::install::install;
 use super::message as wire;
-use super::message::{Hello, Refusal};
+use super::message::{Hello, Method, Refusal};
 use super::traffic::Traffic;
 use crate::codec::{DecodeError, Wire};
+use crate::controller::{Announcement, Claim, ClaimAnswer};
 use crate::machine::SnapshotData;
 use crate::node::Shared;
 use crate::types::{Snapshot, SnapshotMeta, TypeConfig, Vote};
@@ -41,6 +42,9 @@ const REQUESTS_AT_ONCE: usize = 256;
 
 /// Replies waiting for the socket.
 const REPLIES_QUEUED_MAX: usize = 1024;
+
+/// When a claimant should ask again that met a member without a leader.
+const NO_LEADER_PAUSE_MS: u64 = 1_000;
 
 /// Pause after a failed accept, so that running out of file descriptors does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -75,8 +79,9 @@ pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener) {
 async fn converse(shared: Arc<Shared>, mut stream: TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let opened = tokio::time::timeout(HELLO_TIMEOUT, open(&shared, &mut stream)).await;
-    let Some(hello) = opened.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?? else {
-        return Ok(());
+    let hello = match opened.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?? {
+        Opening::Session(hello) => hello,
+        Opening::Question(frame) => return answer_question(&shared, &mut stream, frame).await,
     };
     let (read, write) = stream.into_split();
     let (replies, queued) = mpsc::channel(REPLIES_QUEUED_MAX);
@@ -90,8 +95,16 @@ async fn converse(shared: Arc<Shared>, mut stream: TcpStream) -> io::Result<()> 
     }
 }
 
-/// The hand-shake; `None` when the connection was only a question.
-async fn open(shared: &Shared, stream: &mut TcpStream) -> io::Result<Option<Hello>> {
+/// What a connection is opened for.
+enum Opening {
+    /// A member that has said who it is.
+    Session(Hello),
+    /// A single question of somebody who may have no identity.
+    Question(Frame),
+}
+
+/// The hand-shake.
+async fn open(shared: &Shared, stream: &mut TcpStream) -> io::Result<Opening> {
     let mut preface = [0; PREFACE.len()];
     stream.read_exact(&mut preface).await?;
     if &preface != PREFACE {
@@ -102,14 +115,46 @@ async fn open(shared: &Shared, stream: &mut TcpStream) -> io::Result<Option<Hell
     match frame.kind {
         Kind::Hello => {
             let hello = Hello::parse(&mut payload).map_err(io::Error::other)?;
-            welcome(shared, stream, hello).await.map(Some)
+            welcome(shared, stream, hello).await.map(Opening::Session)
         }
-        Kind::Discover => {
-            let answer = discovered(shared).to_bytes();
-            frame::write(stream, &Frame::new(Kind::Reply, frame.number, answer)).await?;
-            Ok(None)
+        Kind::Discover | Kind::Claim | Kind::Announce => {
+            Ok(Opening::Question(Frame { payload, ..frame }))
         }
         _ => Err(io::Error::new(io::ErrorKind::InvalidData, "the first frame is no hand-shake")),
+    }
+}
+
+/// Answers the one question a connection was opened for. A claim goes to the leader, which may
+/// take as long as any request of a client.
+async fn answer_question(shared: &Shared, stream: &mut TcpStream, asked: Frame) -> io::Result<()> {
+    let mut payload = asked.payload;
+    let answer = match asked.kind {
+        Kind::Claim => {
+            let claim = Claim::parse(&mut payload).map_err(io::Error::other)?;
+            pass_on(shared, &claim).await.to_bytes()
+        }
+        Kind::Announce => {
+            let announced = Announcement::parse(&mut payload).map_err(io::Error::other)?;
+            shared.hear_announcement(&announced).await;
+            Bytes::new()
+        }
+        _ => discovered(shared).to_bytes(),
+    };
+    let reply = Frame::new(Kind::Reply, asked.number, answer);
+    let written = tokio::time::timeout(HELLO_TIMEOUT, frame::write(stream, &reply)).await;
+    written.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+/// Has the leader answer a claim.
+async fn pass_on(shared: &Shared, claim: &Claim) -> ClaimAnswer {
+    let answer = shared.call_leader(Method::Claim as u8, claim.to_bytes()).await;
+    match answer.map(|mut answer| ClaimAnswer::parse(&mut answer)) {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(error)) => ClaimAnswer::Refuse { reason: format!("the leader's answer: {error}") },
+        Err(error) => ClaimAnswer::Wait {
+            reason: format!("the cluster has no leader that answers: {error}"),
+            after_ms: NO_LEADER_PAUSE_MS,
+        },
     }
 }
 
@@ -141,9 +186,14 @@ fn discovered(shared: &Shared) -> Discovered {
     let membership = shared.membership();
     let members = membership
         .nodes()
-        .map(|(id, peer)| DiscoveredMember { id: *id, peer_urls: peer.peer_urls.clone() })
+        .map(|(id, peer)| DiscoveredMember {
+            id: *id,
+            peer_urls: peer.peer_urls.clone(),
+            is_pinned: peer.incarnation.is_some(),
+        })
         .collect();
-    Discovered { cluster: shared.local.cluster, members }
+    let removed = shared.tombstones().iter().map(|gone| gone.id.0).collect();
+    Discovered { cluster: shared.local.cluster, members, removed }
 }
 
 async fn write_replies(

@@ -1,7 +1,7 @@
 //! What goes over the connections with a peer, in both directions and whoever opened them.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use store::MemberId;
 
@@ -19,6 +19,9 @@ pub(crate) struct Traffic {
     send_failures: AtomicU64,
     receive_failures: AtomicU64,
     round_trips: DurationHistogram,
+    born: Instant,
+    /// Milliseconds from `born` to the last frame that came in, plus one; 0 before the first.
+    heard_ms: AtomicU64,
 }
 
 impl Default for Traffic {
@@ -29,6 +32,8 @@ impl Default for Traffic {
             send_failures: AtomicU64::new(0),
             receive_failures: AtomicU64::new(0),
             round_trips: DurationHistogram::new(ROUND_TRIP_FIRST, ROUND_TRIP_BOUNDS),
+            born: Instant::now(),
+            heard_ms: AtomicU64::new(0),
         }
     }
 }
@@ -42,6 +47,14 @@ impl Traffic {
     /// A frame came in.
     pub(super) fn received(&self, bytes: usize) {
         self.received_bytes.fetch_add(bytes as u64, Relaxed);
+        let since = u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX - 1);
+        self.heard_ms.store(since + 1, Relaxed);
+    }
+
+    /// Time since a frame came in; `None` before the first.
+    pub(super) fn last_heard(&self) -> Option<Duration> {
+        let at = self.heard_ms.load(Relaxed).checked_sub(1)?;
+        Some(self.born.elapsed().saturating_sub(Duration::from_millis(at)))
     }
 
     /// Something could not be sent, or a connection broke while writing.

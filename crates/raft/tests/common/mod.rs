@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 
 use api::etcdserverpb::{PutRequest, RangeRequest, RangeResponse, ResponseHeader};
 use prost::Message;
-use quorate_raft::{Answer, Config, Hooks, Node};
+use quorate_raft::{Answer, Config, Hooks, JoinProgress, JoinSettings, Node};
 use store::{Change, MemberId, Op, Reply};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 /// Longer than anything here takes on a machine that is doing something else as well.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -82,6 +83,7 @@ pub fn config(plan: &Plan, directory: &Path, listener: TcpListener, url: &str) -
         advertise_peer_urls: vec![url.to_owned()],
         initial_cluster: plan.founders.clone(),
         initial_cluster_token: "test".to_owned(),
+        bootstrap_fault: None,
         join_existing: plan.join,
         heartbeat_interval: Duration::from_millis(100),
         election_timeout: Duration::from_millis(1000),
@@ -92,7 +94,92 @@ pub fn config(plan: &Plan, directory: &Path, listener: TcpListener, url: &str) -
         max_learners: 1,
         store: store::Options { value_bytes_max: u64::MAX, max_txn_ops: 128 },
         observers: quorate_raft::Observers::default(),
+        join: None,
     }
+}
+
+/// The port that a member had, for its next process.
+pub async fn listen_at(url: &str) -> TcpListener {
+    let address = url.trim_start_matches("http://");
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match TcpListener::bind(address).await {
+            Ok(listener) => return listener,
+            Err(error) => assert!(Instant::now() < deadline, "{address}: {error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Settings of a member that comes to its membership by itself.
+pub fn joining(
+    directory: &Path,
+    listener: TcpListener,
+    url: &str,
+    name: &str,
+    seeds: &[String],
+) -> Config {
+    let plan = Plan { founders: Vec::new(), join: true, snapshot_count: 100_000, catchup: 100_000 };
+    with_seeds(config(&plan, directory, listener, url), name, seeds)
+}
+
+/// The same settings, and self-operation.
+pub fn with_seeds(config: Config, name: &str, seeds: &[String]) -> Config {
+    let seeds = seeds.to_vec();
+    let join = JoinSettings {
+        name: name.to_owned(),
+        client_urls: Vec::new(),
+        seeds: Arc::new(move || seeds.clone()),
+    };
+    Config { join: Some(join), ..config }
+}
+
+/// Joins and starts, as the agent does.
+pub async fn join_and_start(config: Config, name: &str, directory: TempDir, url: String) -> Member {
+    let hooks = Arc::<Recorder>::default();
+    let (progress, seen) = watch::channel(JoinProgress::Inspecting);
+    tokio::time::timeout(PATIENCE, quorate_raft::join(&config, &progress))
+        .await
+        .unwrap_or_else(|_| panic!("{name} does not join: {:?}", *seen.borrow()))
+        .expect("a directory that can join");
+    let node = Node::start(config, hooks.clone()).await.expect("a member");
+    Member { node, hooks, directory, url }
+}
+
+/// A new directory, a new address, a member of the cluster at `seeds`.
+pub async fn join_new(name: &str, seeds: &[String]) -> Member {
+    let (listener, url) = listeners(1).await.pop().expect("one socket");
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let config = joining(directory.path(), listener, &url, name, seeds);
+    let member = join_and_start(config, name, directory, url).await;
+    publish(&member.node, name).await;
+    member
+}
+
+/// Founds a cluster of one that operates itself.
+pub async fn found(name: &str) -> Member {
+    let (listener, url) = listeners(1).await.pop().expect("one socket");
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let plan = Plan {
+        founders: vec![(name.to_owned(), vec![url.clone()])],
+        join: false,
+        snapshot_count: 100_000,
+        catchup: 100_000,
+    };
+    let config = with_seeds(config(&plan, directory.path(), listener, &url), name, &[]);
+    let member = join_and_start(config, name, directory, url).await;
+    publish(&member.node, name).await;
+    member
+}
+
+/// Waits until `count` members vote and nothing is under way, as `node` knows it.
+pub async fn settled(node: &Node, count: usize) {
+    until(&format!("{count} voting members"), || {
+        node.members().iter().filter(|member| !member.is_learner).count() == count
+            && node.voters() == count
+            && node.operation().is_none()
+    })
+    .await;
 }
 
 pub async fn start(plan: &Plan, listener: TcpListener, url: String) -> Member {

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::{DATABASE, DataDirError, IDENTITY, LOCK, LOG, MEMBER, PINS};
+use super::{CLAIM, DATABASE, DataDirError, IDENTITY, LOCK, LOG, MEMBER, PINS, archive};
 
 /// What a fresh file system or an interrupted first start may leave.
 const HARMLESS: [&str; 1] = ["lost+found"];
@@ -32,12 +32,14 @@ pub(super) fn check(path: &Path) -> Result<(), DataDirError> {
     }
     let known = |name: &String| {
         HARMLESS.contains(&name.as_str())
-            || [LOCK, PINS, LOG, DATABASE].contains(&name.as_str())
+            || [LOCK, PINS, CLAIM, LOG, DATABASE].contains(&name.as_str())
             || name.ends_with(super::sealed::UNFINISHED_SUFFIX)
     };
     let unknown = names(path)?
         .into_iter()
-        .filter(|name| name != MEMBER && !HARMLESS.contains(&name.as_str()))
+        .filter(|name| {
+            name != MEMBER && !HARMLESS.contains(&name.as_str()) && !archive::is_one(name)
+        })
         .chain(names(&member)?.into_iter().filter(|name| !known(name)))
         .next();
     match unknown {

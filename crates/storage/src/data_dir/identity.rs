@@ -46,6 +46,31 @@ impl FromStr for Incarnation {
     }
 }
 
+/// Whether the directory's member still is one, as far as this directory knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is a member, or about to become one.
+    Member,
+    /// It learnt that it was removed. It must not run again under this id.
+    Removed,
+    /// It left by itself.
+    Left,
+}
+
+impl Standing {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Member => "member",
+            Self::Removed => "removed",
+            Self::Left => "left",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        [Self::Member, Self::Removed, Self::Left].into_iter().find(|known| known.as_str() == text)
+    }
+}
+
 /// Whose a data directory is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -57,6 +82,8 @@ pub struct Identity {
     pub incarnation: Incarnation,
     /// A log was begun: from then on its absence is a loss.
     pub has_log: bool,
+    /// Whether it is still in use.
+    pub standing: Standing,
 }
 
 const TITLE: &str = "quorate identity";
@@ -65,11 +92,12 @@ const VERSION: &str = "1";
 impl Identity {
     pub(super) fn to_text(self) -> String {
         format!(
-            "{TITLE} {VERSION}\ncluster {:016x}\nmember {:016x}\nincarnation {}\nlog {}\n",
+            "{TITLE} {VERSION}\ncluster {:016x}\nmember {:016x}\nincarnation {}\nlog {}\nstate {}\n",
             self.cluster_id,
             self.member_id.0,
             self.incarnation,
             if self.has_log { "begun" } else { "none" },
+            self.standing.as_str(),
         )
     }
 
@@ -102,6 +130,8 @@ impl Identity {
                 "none" => false,
                 _ => return Err(damaged("the log is neither begun nor none")),
             },
+            standing: Standing::parse(field("state")?)
+                .ok_or_else(|| damaged("the state is none of member, removed and left"))?,
         })
     }
 }

@@ -4,10 +4,14 @@
 //! member/lock         locked while a process uses the directory
 //! member/identity     cluster, member and incarnation; docs/formats/identity.md
 //! member/pins         incarnations of peers; docs/formats/identity.md
+//! member/claim        the incarnation a claim is made with; docs/formats/identity.md
 //! member/wal/         the raft log
 //! member/snap/        the database
+//! member.old-*/       what a removed member left; archive.rs
 //! ```
 
+mod archive;
+mod claim;
 mod error;
 mod foreign;
 mod identity;
@@ -24,8 +28,9 @@ use parking_lot::Mutex;
 use rustix::fs::FlockOperation;
 use store::MemberId;
 
+pub use archive::ARCHIVES_KEPT;
 pub use error::{DataDirError, PinMismatch};
-pub use identity::{Identity, Incarnation};
+pub use identity::{Identity, Incarnation, Standing};
 use pins::Pins;
 
 use crate::backend::Backend;
@@ -35,6 +40,7 @@ const MEMBER: &str = "member";
 const LOCK: &str = "lock";
 const IDENTITY: &str = "identity";
 const PINS: &str = "pins";
+const CLAIM: &str = "claim";
 const LOG: &str = "wal";
 const DATABASE: &str = "snap";
 
@@ -83,8 +89,8 @@ impl DataDir {
         *self.identity.lock()
     }
 
-    /// Makes a new directory that of a member, with a fresh incarnation, durably: nothing that
-    /// names the member may be written or sent before.
+    /// Makes a new directory that of a member, durably: nothing that names the member may be
+    /// written or sent before. Its incarnation is the one a claim was made with, else a fresh one.
     ///
     /// # Errors
     /// When it has an identity already, or cannot be written.
@@ -97,12 +103,62 @@ impl DataDir {
         if current.is_some() {
             return Err(DataDirError::HasIdentity { path: self.path.clone() });
         }
-        let incarnation = Incarnation::random()
-            .map_err(|error| DataDirError::io("drawing a random number for", &self.path, &error))?;
-        let identity = Identity { cluster_id, member_id, incarnation, has_log: false };
+        let incarnation = match claim::read(&self.claim_path())? {
+            Some(claimed) => claimed,
+            None => self.draw()?,
+        };
+        let standing = Standing::Member;
+        let identity = Identity { cluster_id, member_id, incarnation, has_log: false, standing };
         self.write_identity(&identity)?;
         *current = Some(identity);
         Ok(identity)
+    }
+
+    /// The incarnation that claims membership from this directory: drawn and made durable at the
+    /// first call, the same one ever after, until [`Self::create_identity`] makes it the member's.
+    ///
+    /// # Errors
+    /// When the directory has an identity, or the file cannot be read or written.
+    pub fn claimant(&self) -> Result<Incarnation, DataDirError> {
+        // Held, so that the identity is not created meanwhile.
+        let current = self.identity.lock();
+        if current.is_some() {
+            return Err(DataDirError::HasIdentity { path: self.path.clone() });
+        }
+        if let Some(drawn) = claim::read(&self.claim_path())? {
+            return Ok(drawn);
+        }
+        let drawn = self.draw()?;
+        claim::write(&self.claim_path(), drawn)?;
+        sealed::sync_directory(&self.path)?;
+        Ok(drawn)
+    }
+
+    fn claim_path(&self) -> PathBuf {
+        self.path.join(MEMBER).join(CLAIM)
+    }
+
+    fn draw(&self) -> Result<Incarnation, DataDirError> {
+        Incarnation::random()
+            .map_err(|error| DataDirError::io("drawing a random number for", &self.path, &error))
+    }
+
+    /// Notes durably that the member has been removed, or has left. A directory that is marked
+    /// already keeps its first mark.
+    ///
+    /// # Errors
+    /// When it belongs to no member, or cannot be written.
+    pub fn retire(&self, standing: Standing) -> Result<(), DataDirError> {
+        let mut current = self.identity.lock();
+        let Some(identity) = current.as_mut() else {
+            return Err(DataDirError::NoIdentity { path: self.path.clone() });
+        };
+        if identity.standing == Standing::Member && standing != Standing::Member {
+            let retired = Identity { standing, ..*identity };
+            self.write_identity(&retired)?;
+            *identity = retired;
+        }
+        Ok(())
     }
 
     fn write_identity(&self, identity: &Identity) -> Result<(), DataDirError> {
@@ -167,6 +223,11 @@ impl DataDir {
     /// When another incarnation is pinned, or the pin cannot be made durable.
     pub fn pin(&self, member: MemberId, incarnation: Incarnation) -> Result<(), PinMismatch> {
         self.pins.lock().pin(member, incarnation)
+    }
+
+    /// The incarnation pinned for a member.
+    pub fn pinned(&self, member: MemberId) -> Option<Incarnation> {
+        self.pins.lock().get(member)
     }
 
     /// The pinned incarnations, by member.

@@ -56,6 +56,10 @@ impl Pins {
         }
     }
 
+    pub fn get(&self, member: MemberId) -> Option<Incarnation> {
+        self.pins.get(&member).copied()
+    }
+
     pub fn all(&self) -> Vec<(MemberId, Incarnation)> {
         self.pins.iter().map(|(member, incarnation)| (*member, *incarnation)).collect()
     }

@@ -161,3 +161,62 @@ fn the_first_incarnation_of_a_peer_stays_until_it_is_unpinned() {
     data.pin(MEMBER_ONE, second).unwrap();
     assert_eq!(data.pins(), [(MEMBER_ONE, second)]);
 }
+
+#[test]
+fn a_claim_keeps_its_incarnation_over_a_crash_and_hands_it_to_the_identity() {
+    let temporary = directory();
+    let drawn = DataDir::open(temporary.path()).unwrap().claimant().unwrap();
+    let data = DataDir::open(temporary.path()).unwrap();
+    assert_eq!(data.claimant().unwrap(), drawn);
+    assert_eq!(data.create_identity(7, MEMBER_ONE).unwrap().incarnation, drawn);
+    assert!(matches!(data.claimant(), Err(DataDirError::HasIdentity { .. })));
+}
+
+#[test]
+fn a_damaged_claim_is_refused_rather_than_drawn_again() {
+    let temporary = directory();
+    DataDir::open(temporary.path()).unwrap().claimant().unwrap();
+    let path = temporary.path().join("member/claim");
+    fs::write(&path, fs::read_to_string(&path).unwrap().replace("incarnation", "incarnatiom"))
+        .unwrap();
+    let data = DataDir::open(temporary.path()).unwrap();
+    assert!(matches!(data.claimant(), Err(DataDirError::Damaged { .. })));
+}
+
+#[test]
+fn a_directory_that_was_retired_says_so_and_keeps_its_first_mark() {
+    let temporary = directory();
+    {
+        let data = DataDir::open(temporary.path()).unwrap();
+        assert!(matches!(data.retire(Standing::Left), Err(DataDirError::NoIdentity { .. })));
+        data.create_identity(7, MEMBER_ONE).unwrap();
+        data.retire(Standing::Left).unwrap();
+        data.retire(Standing::Removed).unwrap();
+    }
+    let identity = DataDir::open(temporary.path()).unwrap().identity().unwrap();
+    assert_eq!(identity.standing, Standing::Left);
+}
+
+#[test]
+fn an_archived_member_is_kept_beside_a_new_one_and_only_old_archives_go() {
+    let temporary = directory();
+    let mut made = Vec::new();
+    for now_s in [100, 20, 300] {
+        let data = DataDir::open(temporary.path()).unwrap();
+        assert_eq!(data.identity(), None, "a new directory after the archive");
+        data.create_identity(7, MemberId(now_s)).unwrap();
+        made.push(data.archive(now_s).unwrap());
+    }
+    let data = DataDir::open(temporary.path()).unwrap();
+    assert_eq!(data.archives().unwrap(), [&made[1], &made[0], &made[2]].map(Clone::clone));
+    assert!(made[2].join("identity").is_file());
+    data.prune_archives().unwrap();
+    assert_eq!(data.archives().unwrap(), [&made[0], &made[2]].map(Clone::clone));
+}
+
+#[test]
+fn a_name_that_only_looks_like_an_archive_is_foreign() {
+    let temporary = directory();
+    fs::create_dir(temporary.path().join("member.old-yesterday")).unwrap();
+    assert!(refusal(temporary.path()).contains("not empty"));
+}

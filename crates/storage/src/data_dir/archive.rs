@@ -1,0 +1,85 @@
+//! What a removed member leaves: kept beside the new one until that is safe, never deleted before.
+//!
+//! An archive is the folder `member` under another name, `member.old-<unix seconds>-<member id>`,
+//! inside the data directory: a rename there works on a mount point as well.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::{DataDir, DataDirError, MEMBER, sealed};
+
+/// Archives that [`DataDir::prune_archives`] keeps, the newest ones.
+pub const ARCHIVES_KEPT: usize = 2;
+
+const PREFIX: &str = "member.old-";
+
+/// Archives whose names are looked at; a directory has a handful.
+const ARCHIVES_MAX: usize = 10_000;
+
+/// Whether a name in the data directory is that of an archive.
+pub(super) fn is_one(name: &str) -> bool {
+    age(name).is_some()
+}
+
+/// When the archive was made, from its name.
+fn age(name: &str) -> Option<u64> {
+    let (seconds, member) = name.strip_prefix(PREFIX)?.split_once('-')?;
+    u64::from_str_radix(member, 16).ok()?;
+    seconds.parse().ok()
+}
+
+impl DataDir {
+    /// Puts everything the member left aside and gives the directory up; opened again, it is a new
+    /// one. `now_s` is the time, seconds since 1970, for the archive's name.
+    ///
+    /// # Errors
+    /// When it belongs to no member, or cannot be renamed; then nothing has changed.
+    pub fn archive(self, now_s: u64) -> Result<PathBuf, DataDirError> {
+        let Some(identity) = self.identity() else {
+            return Err(DataDirError::NoIdentity { path: self.path.clone() });
+        };
+        let archive = self.path.join(format!("{PREFIX}{now_s}-{:016x}", identity.member_id.0));
+        let member = self.path.join(MEMBER);
+        // A name is taken only when the same member was archived in the same second, which its own
+        // random id excludes; a rename onto a folder with contents fails anyway.
+        fs::rename(&member, &archive)
+            .map_err(|error| DataDirError::io("archiving", &member, &error))?;
+        sealed::sync_directory(&self.path)?;
+        Ok(archive)
+    }
+
+    /// The archives, oldest first.
+    ///
+    /// # Errors
+    /// When the directory cannot be listed.
+    pub fn archives(&self) -> Result<Vec<PathBuf>, DataDirError> {
+        listed(&self.path).map_err(|error| DataDirError::io("listing", &self.path, &error))
+    }
+
+    /// Deletes all archives but the newest [`ARCHIVES_KEPT`]. To be called only once the member
+    /// that came after them has its vote.
+    ///
+    /// # Errors
+    /// When one cannot be deleted.
+    pub fn prune_archives(&self) -> Result<(), DataDirError> {
+        let archives = self.archives()?;
+        for archive in &archives[..archives.len().saturating_sub(ARCHIVES_KEPT)] {
+            fs::remove_dir_all(archive)
+                .map_err(|error| DataDirError::io("deleting", archive, &error))?;
+        }
+        Ok(())
+    }
+}
+
+fn listed(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(path)?.take(ARCHIVES_MAX) {
+        let entry = entry?;
+        if let Some(age) = entry.file_name().to_str().and_then(age) {
+            found.push((age, entry.path()));
+        }
+    }
+    found.sort();
+    Ok(found.into_iter().map(|(_, path)| path).collect())
+}
