@@ -2,9 +2,12 @@
 //! needs this tool to do the same by hand.
 
 mod bench;
+mod charm;
 mod docs;
 mod lint;
+mod model;
 mod reference;
+mod release;
 mod step;
 mod test;
 
@@ -12,7 +15,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Tests, checks, benchmarks and generated pages of Quorate.
+/// Tests, checks, benchmarks, the charm and generated pages of Quorate.
 ///
 /// On a fresh machine `cargo xtask test` is all there is to type: it fetches what the tests need
 /// where it may, and says by name what it had to leave out.
@@ -47,6 +50,24 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
         args: Vec<String>,
     },
+    /// Build and pack the charm: target/charm/quorate_<arch>.charm.
+    ///
+    /// Release build of the store, the hooks and the actions; takes a while. The archive has the
+    /// same bytes whenever it is made from the same files. Refused: programs that would not start
+    /// on Ubuntu 22.04, and archives above 30 MB.
+    #[command(after_help = "Examples:\n  cargo xtask charm --analyse\n  \
+                            cargo xtask charm --profile dev --unpacked /tmp/charm\n  \
+                            juju deploy ./target/charm/quorate_amd64.charm etcd")]
+    Charm(charm::Options),
+    /// Build the release archive and its sums: target/release-archive/.
+    ///
+    /// What the charm's options bin-source and source-sum take.
+    Release(release::Options),
+    /// Deploy the charm on this machine in a stand-in for Juju, and talk to it.
+    #[command(after_help = "What the stand-in takes: cargo xtask model -- --help\n\nExamples:\n  \
+                            cargo xtask model\n  cargo xtask model up -n 1\n  \
+                            cargo xtask model --profile release")]
+    Model(model::Options),
     /// Rewrite the pages that are made from data: docs/flags.md.
     Docs,
 }
@@ -56,6 +77,9 @@ fn main() -> ExitCode {
         Command::Test { filter } => test::run(&filter),
         Command::Lint => lint::run(),
         Command::Bench { args } => bench::run(&args),
+        Command::Charm(options) => charm::run(&options),
+        Command::Release(options) => release::run(&options),
+        Command::Model(options) => model::run(&options),
         Command::Docs => docs::run(),
     };
     match result {

@@ -1,0 +1,7 @@
+//! Takes all alarms back.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    actions::run(actions::alarm_disarm)
+}

@@ -1,0 +1,7 @@
+//! This unit leads the application from now on.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    hooks::run(juju::Hook::LeaderElected)
+}
