@@ -38,8 +38,11 @@ pub async fn take(member: &Member, name: &str, holder: &str, ttl_s: i64) -> Resu
             }
             Ok(false) => end_lease(member, lease).await,
             Err(error) => {
-                // It may have been taken all the same: without its lease it has not.
-                end_lease(member, lease).await;
+                // It may have been taken all the same: without its lease it has not. But who only
+                // renews it still has it, and must not lose it to another by that.
+                if held.holder.is_none() {
+                    end_lease(member, lease).await;
+                }
                 return Err(error.into());
             }
         }

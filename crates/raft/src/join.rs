@@ -98,7 +98,7 @@ pub async fn join(
     progress: &watch::Sender<JoinProgress>,
 ) -> Result<(), StartError> {
     let Some(settings) = &config.join else { return Ok(()) };
-    let mut joiner = Joiner { config, settings, progress, cluster: None };
+    let joiner = Joiner { config, settings, progress };
     let mut pause = PAUSE_FIRST;
     loop {
         match joiner.round().await? {
@@ -136,12 +136,10 @@ struct Joiner<'a> {
     config: &'a Config,
     settings: &'a JoinSettings,
     progress: &'a watch::Sender<JoinProgress>,
-    /// The cluster that the directory belonged to before it was archived.
-    cluster: Option<u64>,
 }
 
 impl Joiner<'_> {
-    async fn round(&mut self) -> Result<Round, StartError> {
+    async fn round(&self) -> Result<Round, StartError> {
         let directory = self.open().await?;
         let state = state_of(directory.identity().as_ref());
         let seeds = blocking(|| (self.settings.seeds)());
@@ -154,8 +152,9 @@ impl Joiner<'_> {
             state,
             may_found: !self.config.join_existing,
             founder: founder_identity(self.config),
+            is_lone: self.config.initial_cluster.len() == 1,
             has_seeds: !seeds.is_empty(),
-            cluster: self.cluster,
+            past: blocking(|| directory.past())?,
             answers: &answers,
         });
         match action {
@@ -185,8 +184,7 @@ impl Joiner<'_> {
     }
 
     /// Puts what is there aside: the member it was has been removed, or has left.
-    fn archive(&mut self, directory: DataDir) -> Result<Round, StartError> {
-        self.cluster = directory.identity().map(|identity| identity.cluster_id);
+    fn archive(&self, directory: DataDir) -> Result<Round, StartError> {
         let archive = blocking(|| directory.archive(now_s()))?;
         let archive = archive.display();
         tracing::warn!(%archive, "the data of a member that is no more are put aside");

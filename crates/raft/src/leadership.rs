@@ -1,7 +1,7 @@
 //! Who leads, as this member knows it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant as StdInstant};
 
 use openraft::Instant;
 use openraft::async_runtime::watch::WatchReceiver;
@@ -21,6 +21,28 @@ pub struct Leadership {
     pub is_self: bool,
 }
 
+/// Since when a member leads. A process that stood still, because its machine was paused or had no
+/// processor to give, has heard of nobody for that time, and that says nothing about the others: so
+/// the time begins anew when it goes on.
+#[derive(Debug, Default)]
+pub(crate) struct Leading {
+    since: Option<StdInstant>,
+    /// By when it is looked at again, unless the process stands still.
+    next_look: Option<StdInstant>,
+}
+
+impl Leading {
+    fn note(&mut self, now: StdInstant, leads: bool, next_look_in: Duration) {
+        let since = self.since(now).unwrap_or(now);
+        self.since = leads.then_some(since);
+        self.next_look = now.checked_add(next_look_in);
+    }
+
+    fn since(&self, now: StdInstant) -> Option<StdInstant> {
+        self.since.filter(|_| self.next_look.is_none_or(|by| now < by))
+    }
+}
+
 impl Shared {
     fn why_ended(&self) -> Option<String> {
         let ended = self.raft.metrics().borrow_watched().running_state.clone().err();
@@ -34,14 +56,9 @@ impl Shared {
         }
     }
 
-    /// Since when this member leads.
-    pub(crate) fn leads_since(&self) -> Option<std::time::Instant> {
-        *self.led_since.lock()
-    }
-
-    fn note_leading(&self, is_self: bool) {
-        let mut since = self.led_since.lock();
-        *since = is_self.then(|| since.unwrap_or_else(std::time::Instant::now));
+    /// Since when this member leads without having stood still.
+    pub(crate) fn leads_since(&self) -> Option<StdInstant> {
+        self.leading.lock().since(StdInstant::now())
     }
 
     /// Returns the leader as soon as one is known.
@@ -83,7 +100,8 @@ pub(crate) async fn observe(shared: Arc<Shared>, leadership: watch::Sender<Leade
                 *known = current;
                 changed
             });
-            shared.note_leading(is_self);
+            let next_look_in = if alone { FOREVER } else { 3 * shared.election_timeout / 2 };
+            shared.leading.lock().note(StdInstant::now(), is_self, next_look_in);
             if is_self {
                 shared.local.machine.members_to_tend.notify_one();
             }
@@ -115,5 +133,26 @@ impl Shared {
             self.local.silence()
         };
         silence < 2 * self.election_timeout
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leader_that_stood_still_leads_since_it_went_on() {
+        let second = Duration::from_secs(1);
+        let (began, mut leading) = (StdInstant::now(), Leading::default());
+        assert_eq!(leading.since(began), None);
+        leading.note(began, true, second);
+        leading.note(began + second / 2, true, second);
+        assert_eq!(leading.since(began + second), Some(began));
+        // It should have been looked at by now.
+        assert_eq!(leading.since(began + 2 * second), None);
+        leading.note(began + 2 * second, true, second);
+        assert_eq!(leading.since(began + 2 * second), Some(began + 2 * second));
+        leading.note(began + 2 * second, false, second);
+        assert_eq!(leading.since(began + 2 * second), None);
     }
 }

@@ -19,7 +19,7 @@ use prost::Message;
 use store::MemberId;
 
 use crate::codec::Wire;
-use crate::controller::Unrecorded;
+use crate::controller::{Life, Unrecorded};
 use crate::ids::joiner_id;
 use crate::node::Shared;
 use crate::peer::Method;
@@ -93,7 +93,11 @@ impl Shared {
         if !self.leadership.borrow().is_self {
             return Err(Error::LeaderChanged);
         }
-        let one_at_a_time = self.changing.lock().await;
+        // Nobody waits any longer for an answer that comes later; and what nobody waits for must not
+        // happen either.
+        let one_at_a_time = tokio::time::timeout(self.request_timeout, self.changing.lock())
+            .await
+            .map_err(|_| Error::Timeout)?;
         let changed = tokio::time::timeout(self.request_timeout, self.change(method, payload));
         let answer = changed.await.unwrap_or(Err(Error::Timeout));
         drop(one_at_a_time);
@@ -165,17 +169,13 @@ impl Shared {
     /// earlier leader left half done, goes on with the open operation, gives a vote to a member that
     /// was added by hand and has caught up, records incarnations. Returns whether to look again soon.
     pub(crate) async fn tend_members(&self) -> bool {
-        let membership = self.membership();
-        let due = Due {
-            half_done: membership.get_joint_config().len() > 1,
-            operation: self.open_operation().is_some(),
-            joiners: joiners(&membership),
-            unrecorded: self.unrecorded_incarnations(&membership),
-        };
-        if due.is_nothing() {
+        if self.due().is_nothing() {
             return false;
         }
         let Ok(_one_at_a_time) = self.changing.try_lock() else { return true };
+        // Looked at again: what was seen before may be undone by another change since, and a member
+        // that is recorded after its removal would be one again.
+        let due = self.due();
         if self.leads_for_certain() {
             let doing = tokio::time::timeout(self.request_timeout, self.do_what_is_due(due));
             if let Ok(Err(error)) = doing.await {
@@ -183,6 +183,16 @@ impl Shared {
             }
         }
         true
+    }
+
+    fn due(&self) -> Due {
+        let membership = self.membership();
+        Due {
+            half_done: membership.get_joint_config().len() > 1,
+            operation: self.open_operation().is_some(),
+            joiners: joiners(&membership),
+            unrecorded: self.unrecorded_incarnations(&membership),
+        }
     }
 
     async fn do_what_is_due(&self, due: Due) -> Result<(), Error> {
@@ -202,9 +212,11 @@ impl Shared {
         Ok(())
     }
 
+    /// Whether a joiner may have its vote: from then on the cluster may need it, so it must not
+    /// only have the log, it must be there.
     pub(crate) fn has_caught_up(&self, id: u64) -> bool {
         let (matching, last) = self.progress_of(id);
-        matching > 0 && matching + CAUGHT_UP_ENTRIES >= last
+        matching > 0 && matching + CAUGHT_UP_ENTRIES >= last && self.life_of(id) == Life::Alive
     }
 
     fn check_urls_are_new(

@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use api::Error;
 use api::etcdserverpb::{
@@ -30,7 +30,7 @@ use crate::controller::{
     ask_seeds_when_forgotten,
 };
 use crate::hooks::Hooks;
-use crate::leadership::{Leadership, observe};
+use crate::leadership::{Leadership, Leading, observe};
 use crate::machine::Machine;
 use crate::members::MemberInfo;
 use crate::peer::{Gate, Kind, Local, Method, PeerStats, Pool, serve};
@@ -56,7 +56,7 @@ pub(crate) struct Shared {
     /// Membership changes happen one at a time.
     pub(crate) changing: Mutex<()>,
     /// Since when this member leads.
-    pub(crate) led_since: SyncMutex<Option<Instant>>,
+    pub(crate) leading: SyncMutex<Leading>,
     pub(crate) request_timeout: Duration,
     pub(crate) election_timeout: Duration,
     pub(crate) max_learners: usize,
@@ -143,7 +143,7 @@ impl Node {
             snapshot_trigger,
             gate: Gate::default(),
             changing: Mutex::default(),
-            led_since: SyncMutex::default(),
+            leading: SyncMutex::default(),
             request_timeout: config.request_timeout(),
             election_timeout: config.election_timeout,
             max_learners: config.max_learners,

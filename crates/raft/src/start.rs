@@ -69,6 +69,14 @@ pub enum StartError {
     /// The directory is empty and [`Config::bootstrap_fault`] is set.
     #[error("{0}")]
     Bootstrap(String),
+    /// The directory is to found a cluster, and belonged to a member of one before.
+    #[error(
+        "{} holds the archived data of an earlier member and must not found a cluster again; join the existing one (--join-seeds, --initial-cluster-state existing), or choose an empty data directory", path.display()
+    )]
+    HasPast {
+        /// The data directory.
+        path: std::path::PathBuf,
+    },
     /// The settings contradict each other.
     #[error("raft settings: {0}")]
     Settings(String),
@@ -164,6 +172,8 @@ async fn new_identity(config: &Config, data_dir: &DataDir) -> Result<Identity, S
     }
     let (cluster, member) = if config.join_existing {
         joiner(config, discover(&peers(config)).await?)?
+    } else if data_dir.past()?.is_some() {
+        return Err(StartError::HasPast { path: config.data_dir.clone() });
     } else {
         founder_identity(config)
     };

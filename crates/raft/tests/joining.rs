@@ -3,7 +3,7 @@
 mod common;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::{
     Member, PATIENCE, Recorder, config, found, get, join_and_start, join_new, joining, leader,
@@ -47,6 +47,32 @@ async fn two_that_join_at_once_both_become_voters() {
         assert_eq!(member.hooks.fatal(), None);
     }
     stop_all(&[first, second, third]).await;
+}
+
+/// Appends behind the one that a joiner refused were never answered, nor was the leader's next one:
+/// each step back in its search for a common entry cost the leader's patience of 5 s.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_joiner_under_load_is_promoted_at_once() {
+    let first = found("m0").await;
+    for number in 0..200 {
+        put(&first.node, "k", &number.to_string()).await;
+    }
+    let (end, ended) = watch::channel(false);
+    let load = {
+        let node = first.node.clone();
+        tokio::spawn(async move {
+            while !*ended.borrow() {
+                put(&node, "k", "load").await;
+            }
+        })
+    };
+    let began = Instant::now();
+    let second = join_new("m1", std::slice::from_ref(&first.url)).await;
+    settled(&first.node, 2).await;
+    assert!(began.elapsed() < Duration::from_secs(5), "it took {:?}", began.elapsed());
+    end.send(true).expect("the load still runs");
+    load.await.expect("the load does not panic");
+    stop_all(&[first, second]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -25,7 +25,7 @@ pub use backend::{
     Backend, BackendError, BackendOptions, Batch, CommitObserver, FlushDone, Health,
 };
 pub use data_dir::{
-    ARCHIVES_KEPT, DataDir, DataDirError, Identity, Incarnation, PinMismatch, Standing,
+    ARCHIVES_KEPT, DataDir, DataDirError, Identity, Incarnation, Past, PinMismatch, Standing,
 };
 pub use log::{
     Done, ENTRY_BYTES_MAX, Log, LogError, LogOptions, LogRecord, LogState, SyncObserver,

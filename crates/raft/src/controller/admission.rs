@@ -131,7 +131,8 @@ fn succeed(claim: &Claim, member: &Candidate) -> Decision {
              that member",
             claim.name
         )),
-        _ if !has_started => Decision::Adopt(id),
+        // One that votes may have done so from a disk that this leader never met.
+        _ if !has_started && !member.votes => Decision::Adopt(id),
         Life::Silent => Decision::Replace(id),
         Life::Unknown => Decision::Wait(format!("whether member {id:x} is alive is not known yet")),
     }
@@ -213,6 +214,9 @@ mod tests {
             ..member(4, Life::Silent)
         };
         assert_eq!(decided(std::slice::from_ref(&added)), Decision::Adopt(4));
+        // A founder: nobody here has met it, but it may have acknowledged what others wrote.
+        let founder = Candidate { votes: true, ..added.clone() };
+        assert_eq!(decided(std::slice::from_ref(&founder)), Decision::Replace(4));
         // Its disk is known, so it has started: the claimant is another one.
         let met = Candidate { incarnation: Some([9; 16]), ..added };
         assert_eq!(decided(&[met]), Decision::Replace(4));

@@ -8,8 +8,8 @@ use crate::types::StoredMembership;
 
 /// Texts and lists of a claim are bounded, because anybody who reaches the peer port may send one.
 const NAME_BYTES_MAX: usize = 256;
-const URLS_MAX: usize = 32;
-const URL_BYTES_MAX: usize = 1024;
+pub(super) const URLS_MAX: usize = 32;
+pub(super) const URL_BYTES_MAX: usize = 1024;
 
 /// What the claimant believes it asks for. The leader decides by what it knows; this is for its log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use storage::Incarnation;
 use tokio::net::TcpListener;
 
+use super::admission::Life;
 use super::drive::new_operation;
 use super::operation::{OpenOperation, OperationKind};
 use super::step::Step;
@@ -95,6 +96,10 @@ impl Scene {
             snapshot_count: 100_000,
             catchup: 100_000,
         };
+        until("the end of the last task of its process", || {
+            storage::DataDir::open(directory.path()).is_ok()
+        })
+        .await;
         let config = common::config(&plan, directory.path(), listen_at(&url).await, &url);
         let hooks = Arc::<common::Recorder>::default();
         let node = Node::start(config, hooks.clone()).await.expect("its own directory");
@@ -242,4 +247,214 @@ async fn a_record_of_a_leader_that_was_overtaken_changes_nothing() {
     assert_eq!(shared.open_operation(), Some(first));
     member.node.shutdown().await;
     assert!(!shared.local.leaving.load(Ordering::Acquire));
+}
+
+/// Three members that are alive; an operation that takes a follower out is recorded, and the leader
+/// that found this harmless ends for good.
+async fn is_given_up(kind: OperationKind) {
+    let (_, mut members) = cluster(3, 100_000, 100_000).await;
+    for (number, member) in members.iter().enumerate() {
+        put(&member.node, "k", "v").await;
+        publish(&member.node, &format!("m{number}")).await;
+    }
+    let first = &members[leader(&members)].node;
+    until("the record of all disks", || first.incarnations_recorded() == 3).await;
+    let leading = members.remove(leader(&members));
+    let leaver = members[0].node.member_id().0;
+    {
+        let shared = shared(&leading.node);
+        let _alone = shared.changing.lock().await;
+        let (_, url) = listeners(1).await.pop().expect("an address");
+        let operation = match kind {
+            OperationKind::Replace => OpenOperation {
+                replaces: Some(leaver),
+                incarnation: Some(CLAIMANT.0),
+                peer_urls: vec![url],
+                ..new_operation(kind, 77, "new")
+            },
+            _ => new_operation(kind, leaver, "leaver"),
+        };
+        shared.begin(operation).await.expect("a majority");
+        until("the record everywhere", || {
+            members.iter().all(|member| member.node.operation().is_some())
+        })
+        .await;
+        end(&leading.node).await;
+    }
+    until(&format!("the end of a {}", kind.as_str()), || {
+        members.iter().all(|member| member.node.operation().is_none())
+    })
+    .await;
+    for member in &members {
+        let after = put(&member.node, "after", "v");
+        tokio::time::timeout(Duration::from_secs(20), after).await.expect("two of three");
+        assert_eq!(member.node.tombstones(), []);
+        assert_eq!(member.hooks.fatal(), None);
+    }
+    for member in &members {
+        member.node.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replacement_that_a_new_leader_inherits_spares_a_member_that_is_back() {
+    is_given_up(OperationKind::Replace).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_removal_that_a_new_leader_inherits_is_given_up_when_it_would_cost_the_majority() {
+    is_given_up(OperationKind::Remove).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_newcomer_that_caught_up_and_is_gone_gets_no_vote() {
+    let (_, members) = cluster(1, 100_000, 100_000).await;
+    let member = &members[0];
+    put(&member.node, "k", "v").await;
+    publish(&member.node, "m0").await;
+    let shared = shared(&member.node).clone();
+    let (listener, url) = listeners(1).await.pop().expect("an address");
+    let id = shared.unused_id(std::slice::from_ref(&url));
+    // The newcomer is given its vote by nobody while this is held.
+    let alone = shared.changing.lock().await;
+    let peer =
+        Peer { peer_urls: vec![url.clone()], becomes_voter: true, incarnation: Some(CLAIMANT.0) };
+    shared.take_in(id, peer).await.expect("alone");
+    let newcomer = claimed(listener, url, shared_cluster(member), id).await;
+    until("all of the log", || {
+        let (matching, last) = shared.progress_of(id);
+        matching == last
+    })
+    .await;
+    newcomer.node.shutdown().await;
+    until("silence", || shared.life_of(id) == Life::Silent).await;
+    drop(alone);
+    let after = async {
+        for number in 0..20 {
+            put(&member.node, "after", &number.to_string()).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), after).await.expect("one of one");
+    assert_eq!(member.node.voters(), 1);
+    member.node.shutdown().await;
+}
+
+/// The whole machine stood still, as when it is moved: nobody was heard of, and nobody is gone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_stood_still_takes_nobody_for_dead() {
+    let (_, members) = cluster(3, 100_000, 100_000).await;
+    put(&members[0].node, "k", "v").await;
+    let leading = shared(&members[leader(&members)].node).clone();
+    let others: Vec<u64> = leading.membership().voter_ids().collect();
+    until("a leader that can tell", || {
+        let led = leading.leads_since().is_some_and(|at| at.elapsed() > Duration::from_secs(2));
+        led && others.iter().all(|id| leading.life_of(*id) == Life::Alive)
+    })
+    .await;
+    // Both threads of the members.
+    let still = || std::thread::sleep(Duration::from_secs(4));
+    let standing: Vec<_> = (0..2).map(|_| tokio::spawn(async move { still() })).collect();
+    std::thread::sleep(Duration::from_millis(2_500));
+    let lives: Vec<_> = others.iter().map(|id| leading.life_of(*id)).collect();
+    assert!(!lives.contains(&Life::Silent), "{lives:?}");
+    for still in standing {
+        still.await.expect("it only sleeps");
+    }
+    until("everybody is known to be alive again", || {
+        members.iter().map(|member| shared(&member.node)).any(|shared| {
+            let mut lives = others.iter().map(|id| shared.life_of(*id));
+            shared.leads_for_certain() && lives.all(|life| life == Life::Alive)
+        })
+    })
+    .await;
+    for member in &members {
+        member.node.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_removal_that_came_to_its_turn_too_late_is_not_carried_out() {
+    let (_, members) = cluster(3, 100_000, 100_000).await;
+    for (number, member) in members.iter().enumerate() {
+        put(&member.node, "k", "v").await;
+        publish(&member.node, &format!("m{number}")).await;
+    }
+    let leading = &members[leader(&members)];
+    let other = members[(leader(&members) + 1) % 3].node.member_id();
+    let alone = shared(&leading.node).changing.lock().await;
+    // A request that a peer passed on goes on after the peer has given up.
+    let asked = tokio::spawn({
+        let node = leading.node.clone();
+        async move { node.member_remove(other).await }
+    });
+    tokio::time::sleep(shared(&leading.node).request_timeout + Duration::from_millis(500)).await;
+    drop(alone);
+    let answer = asked.await.expect("no panic");
+    assert!(answer.is_err(), "{answer:?}");
+    assert_eq!(leading.node.members().len(), 3);
+    for member in &members {
+        member.node.shutdown().await;
+    }
+}
+
+/// The directory was archived by a process that ended before it claimed anything; the next one is
+/// told to found a cluster and hears of nobody.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_founder_that_was_removed_and_restarted_founds_no_second_cluster() {
+    let first = common::found("m0").await;
+    let identity = first.directory.path().join("member/identity");
+    first.node.shutdown().await;
+    let (directory, url) = (first.directory, first.url);
+    drop(first.node);
+    let retired = |directory: &std::path::Path| {
+        storage::DataDir::open(directory)
+            .and_then(|data| data.retire(storage::Standing::Removed))
+            .is_ok()
+    };
+    until("the end of its process", || retired(directory.path())).await;
+    let plan = common::Plan {
+        founders: vec![("m0".to_owned(), vec![url.clone()])],
+        join: false,
+        snapshot_count: 100_000,
+        catchup: 100_000,
+    };
+    for process in ["that archives", "that comes after"] {
+        let config = common::config(&plan, directory.path(), listen_at(&url).await, &url);
+        let config = common::with_seeds(config, "m0", &[]);
+        let (progress, mut seen) = tokio::sync::watch::channel(crate::JoinProgress::Inspecting);
+        tokio::select! {
+            joined = crate::join(&config, &progress) => panic!("the process {process}: {joined:?}"),
+            waiting = seen.wait_for(|now| matches!(now, crate::JoinProgress::Waiting { .. })) => {
+                waiting.expect("it goes on");
+            }
+        }
+    }
+    // Nor by etcd's flags alone.
+    let config = common::config(&plan, directory.path(), listen_at(&url).await, &url);
+    match Node::start(config, Arc::<common::Recorder>::default()).await {
+        Err(error) => assert!(matches!(error, crate::StartError::HasPast { .. }), "{error}"),
+        Ok(_) => panic!("it founded again"),
+    }
+    assert!(!identity.exists());
+}
+
+/// It is out, and cannot go on as the member it was; to say "it stays" would leave it idle for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_left_and_cannot_write_it_down_ends() {
+    let (_, members) = cluster(3, 100_000, 100_000).await;
+    for (number, member) in members.iter().enumerate() {
+        put(&member.node, "k", "v").await;
+        publish(&member.node, &format!("m{number}")).await;
+    }
+    let leaver = &members[(leader(&members) + 1) % 3];
+    // Where the new identity is written before it takes the place of the old one.
+    let unwritable = leaver.directory.path().join("member/identity.new");
+    std::fs::create_dir(unwritable).expect("a temporary directory");
+    let left = leaver.node.leave().await;
+    assert!(matches!(left, Err(super::LeaveError::Failed(_))), "{left:?}");
+    assert!(leaver.hooks.fatal().is_some());
+    for member in &members {
+        member.node.shutdown().await;
+    }
 }

@@ -13,6 +13,7 @@ use store::{Command, Op};
 use super::admission::{Candidate, Circumstances, Decision, Life, decide};
 use super::claim::{Claim, ClaimAnswer, known_members};
 use super::operation::{OpenOperation, Operation, OperationKind, Record, RemovalReason};
+use super::quorum::{Clearance, clear_removal, clear_replacement};
 use super::step::{Facts, Step, next_step};
 use crate::codec::Wire;
 use crate::members::change_error;
@@ -35,7 +36,7 @@ type Change = ChangeMembers<u64, Peer>;
 pub(crate) enum Driven {
     /// It is closed.
     Closed,
-    /// Its newcomer has yet to catch up.
+    /// Its newcomer has yet to catch up, or the leader has to find out who is alive.
     Waits,
 }
 
@@ -44,7 +45,7 @@ impl Shared {
     pub(crate) async fn answer_claim(&self, claim: &Claim) -> ClaimAnswer {
         let decision = self.decide_claim(claim);
         let granted = match decision {
-            Decision::Granted(member) => Ok(member),
+            Decision::Granted(member) => self.admitted(member),
             Decision::GoOn => self.go_on_with(claim).await,
             Decision::Adopt(member) => self.adopt(member, claim).await,
             Decision::Join => self.admit(None, claim).await,
@@ -106,7 +107,12 @@ impl Shared {
     /// The same for people.
     pub(crate) fn operation(&self) -> Option<Operation> {
         let open = self.open_operation()?;
-        let phase = self.next_step(&open).phase();
+        // Only the leader knows who is alive; what it waits for is not seen elsewhere.
+        let clearance = match self.leadership.borrow().is_self {
+            true => self.clearance(&open),
+            false => Clearance::Clear,
+        };
+        let phase = self.step_with(&open, clearance).phase();
         Some(Operation {
             kind: open.kind,
             member: store::MemberId(open.member),
@@ -132,9 +138,14 @@ impl Shared {
         if member == self.local.member {
             return Life::Alive;
         }
+        let Some(led) = self.leads_since().map(|since| since.elapsed()) else {
+            return Life::Unknown;
+        };
         match self.local.last_heard(member) {
-            Some(silence) if silence < limit => Life::Alive,
-            _ if self.leads_since().is_some_and(|since| since.elapsed() >= limit) => Life::Silent,
+            // What was heard before counts for nothing: that the leader of then is gone is why this
+            // one leads.
+            Some(silence) if silence < limit && silence <= led => Life::Alive,
+            _ if led >= limit => Life::Silent,
             _ => Life::Unknown,
         }
     }
@@ -180,8 +191,11 @@ impl Shared {
         self.admitted(member)
     }
 
+    /// By the applied membership: the newest in the log may be taken back, and who has been told
+    /// that it is a member would wait for ever to hear of it.
     fn admitted(&self, member: u64) -> Result<u64, Error> {
-        self.membership().get_node(&member).map(|_| member).ok_or(Error::MemberNotFound)
+        let membership = self.local.machine.membership.read();
+        membership.stored.get_node(&member).map(|_| member).ok_or(Error::MemberNotFound)
     }
 
     /// Records an operation; nothing of it may be done before. The caller holds `changing`.
@@ -207,16 +221,36 @@ impl Shared {
     }
 
     pub(super) fn next_step(&self, operation: &OpenOperation) -> Step {
+        self.step_with(operation, self.clearance(operation))
+    }
+
+    fn step_with(&self, operation: &OpenOperation, clearance: Clearance) -> Step {
         let membership = self.membership();
         let led = self.leads_since().map(|since| since.elapsed()).unwrap_or_default();
         next_step(&Facts {
             operation,
             membership: &membership,
             is_buried: self.local.machine.is_removed(operation.member),
+            clearance,
             has_caught_up: self.has_caught_up(operation.member),
             silence: self.local.last_heard(operation.member).map_or(led, |heard| heard.min(led)),
             now_s: now_s(),
         })
+    }
+
+    /// Whether whoever the operation takes out may go now.
+    fn clearance(&self, operation: &OpenOperation) -> Clearance {
+        match (operation.kind, operation.replaces) {
+            (OperationKind::Replace, Some(old)) => clear_replacement(self.life_of(old)),
+            (OperationKind::Remove | OperationKind::Leave, _) => {
+                clear_removal(&self.lives_of_voters(&self.membership()), operation.member)
+            }
+            _ => Clearance::Clear,
+        }
+    }
+
+    pub(super) fn lives_of_voters(&self, membership: &StoredMembership) -> Vec<(u64, Life)> {
+        membership.voter_ids().map(|id| (id, self.life_of(id))).collect()
     }
 
     /// Takes the open operation as far as it goes now. The caller holds `changing`.
@@ -224,7 +258,7 @@ impl Shared {
         for _ in 0..STEPS_MAX {
             let Some(operation) = self.open_operation() else { return Ok(Driven::Closed) };
             match self.next_step(&operation) {
-                Step::CatchUp => return Ok(Driven::Waits),
+                Step::CatchUp | Step::Wait => return Ok(Driven::Waits),
                 step => self.take(&operation, step).await?,
             };
         }
@@ -233,7 +267,7 @@ impl Shared {
 
     pub(super) async fn take(&self, operation: &OpenOperation, step: Step) -> Result<(), Error> {
         match step {
-            Step::CatchUp => Ok(()),
+            Step::CatchUp | Step::Wait => Ok(()),
             Step::Settle => self.settle().await,
             Step::Remove(member) => self.take_out(member).await,
             Step::RollBack(member) => {
@@ -249,6 +283,11 @@ impl Shared {
             Step::Move(member, peer) => {
                 let nodes = Change::SetNodes(BTreeMap::from([(member, peer)]));
                 self.change_membership(nodes).await.map(|_| ())
+            }
+            Step::GiveUp => {
+                let (kind, name) = (operation.kind.as_str(), &operation.name);
+                tracing::warn!(kind, %name, "membership operation would do harm and is given up");
+                self.record(Some(operation.id), None).await
             }
             Step::Close => {
                 let (kind, name) = (operation.kind.as_str(), &operation.name);

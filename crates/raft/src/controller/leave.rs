@@ -135,9 +135,14 @@ impl Shared {
         }
         let membership = self.membership();
         if membership.get_node(&asked.member).is_none() {
-            return Ok(Verdict::NotFound);
+            // A removal that is in the log and not committed may be taken back.
+            let applied = self.local.machine.membership.read();
+            return Ok(match applied.stored.get_node(&asked.member) {
+                Some(_) => Verdict::Busy("its removal is not committed yet".to_owned()),
+                None => Verdict::NotFound,
+            });
         }
-        let voters: Vec<_> = membership.voter_ids().map(|id| (id, self.life_of(id))).collect();
+        let voters = self.lives_of_voters(&membership);
         if voters.iter().any(|(_, life)| *life == Life::Unknown) {
             return Ok(Verdict::Busy("who of the members is alive is not known yet".to_owned()));
         }
@@ -153,7 +158,7 @@ impl Shared {
         }
         let open = self.open_operation();
         match open.filter(|open| !is_about(open, asked.member)) {
-            None => self.carry_out(asked).await.map(|()| Verdict::Removed),
+            None => self.carry_out(asked).await,
             Some(open) => Ok(Verdict::Busy(format!(
                 "the {} of member {:?} is under way",
                 open.kind.as_str(),
@@ -163,7 +168,7 @@ impl Shared {
     }
 
     /// Takes the place of an open operation about the same member, such as its join.
-    async fn carry_out(&self, asked: Retirement) -> Result<(), Error> {
+    async fn carry_out(&self, asked: Retirement) -> Result<Verdict, Error> {
         let expected = self.open_operation().map(|open| open.id);
         let kind = if asked.is_own_wish { OperationKind::Leave } else { OperationKind::Remove };
         let operation = OpenOperation {
@@ -175,9 +180,14 @@ impl Shared {
         self.record(expected, Some(operation)).await?;
         if asked.member == self.local.member {
             // It leads no longer once it is out, so the next leader closes the operation.
-            return self.take_out(asked.member).await;
+            self.take_out(asked.member).await?;
+        } else {
+            self.drive().await?;
         }
-        self.drive().await.map(|_| ())
+        Ok(match self.local.machine.is_removed(asked.member) {
+            true => Verdict::Removed,
+            false => Verdict::Busy("the members that are alive have just changed".to_owned()),
+        })
     }
 
     pub(super) fn name_of(&self, member: u64) -> String {
@@ -228,7 +238,13 @@ impl Shared {
             Ok(()) => {
                 let marking =
                     tokio::task::block_in_place(|| self.local.data_dir.retire(Standing::Left));
-                marking.map_err(|error| LeaveError::Failed(error.to_string()))
+                marking.map_err(|error| {
+                    // It is out all the same, and nobody else will end it.
+                    let reason = format!("this member has left, and cannot write it down: {error}");
+                    self.local.leaving.store(false, Ordering::Release);
+                    self.stopped(&reason);
+                    LeaveError::Failed(reason)
+                })
             }
             Err(_) => {
                 self.local.leaving.store(false, Ordering::Release);

@@ -18,6 +18,7 @@ mod pinning;
 mod quorum;
 mod step;
 
+pub(crate) use admission::Life;
 pub(crate) use claim::{Claim, ClaimAnswer, ClaimKind};
 pub(crate) use forgotten::ask_seeds_when_forgotten;
 pub(crate) use leave::Retirement;

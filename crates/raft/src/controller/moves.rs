@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 use openraft::async_runtime::watch::WatchReceiver;
 use storage::Incarnation;
 
+use super::claim::{URL_BYTES_MAX, URLS_MAX};
 use super::drive::new_operation;
 use super::operation::{OpenOperation, OperationKind};
 use crate::codec::{DecodeError, Wire};
@@ -27,9 +28,6 @@ const ANNOUNCE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Addresses told in one round: more than a cluster and its seeds have.
 const ADDRESSES_MAX: usize = 64;
 
-/// Peer URLs of one member that are remembered as a hint.
-const URLS_MAX: usize = 32;
-
 /// A member says where it is reached now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Announcement {
@@ -37,6 +35,15 @@ pub(crate) struct Announcement {
     pub(crate) member: u64,
     pub(crate) incarnation: Incarnation,
     pub(crate) peer_urls: Vec<String>,
+}
+
+impl Announcement {
+    /// What it says becomes part of the membership, so it has the bounds of a claim.
+    fn is_sound(&self) -> bool {
+        let is_short = |url: &String| url.len() <= URL_BYTES_MAX;
+        let count = self.peer_urls.len();
+        (1..=URLS_MAX).contains(&count) && self.peer_urls.iter().all(is_short)
+    }
 }
 
 impl Wire for Announcement {
@@ -112,8 +119,7 @@ impl Shared {
         let pinned = self.local.incarnation_of(announced.member, peer);
         let is_genuine =
             announced.cluster == self.local.cluster && pinned == Some(announced.incarnation);
-        let is_sound = !announced.peer_urls.is_empty() && announced.peer_urls.len() <= URLS_MAX;
-        if !is_genuine || !is_sound || peer.peer_urls == announced.peer_urls {
+        if !is_genuine || !announced.is_sound() || peer.peer_urls == announced.peer_urls {
             return;
         }
         self.local.hint(announced.member, &announced.peer_urls);
@@ -145,14 +151,23 @@ impl Shared {
 mod tests {
     use super::*;
 
+    fn announcement(peer_urls: Vec<String>) -> Announcement {
+        Announcement { cluster: 1, member: 2, incarnation: Incarnation([3; 16]), peer_urls }
+    }
+
+    #[test]
+    fn an_announcement_has_bounds() {
+        let url = "http://127.0.0.1:1".to_owned();
+        assert!(announcement(vec![url.clone()]).is_sound());
+        let long = "u".repeat(URL_BYTES_MAX + 1);
+        for urls in [vec![], vec![url; URLS_MAX + 1], vec![long]] {
+            assert!(!announcement(urls).is_sound());
+        }
+    }
+
     #[test]
     fn an_announcement_survives() {
-        let announced = Announcement {
-            cluster: 1,
-            member: 2,
-            incarnation: Incarnation([3; 16]),
-            peer_urls: vec!["http://127.0.0.1:1".to_owned()],
-        };
+        let announced = announcement(vec!["http://127.0.0.1:1".to_owned()]);
         assert_eq!(Announcement::parse(&mut announced.to_bytes()), Ok(announced));
     }
 }

@@ -30,6 +30,34 @@ pub(crate) fn check_removal(voters: &[(u64, Life)], target: u64) -> Result<(), H
     }
 }
 
+/// Whether a member may go at this very moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Clearance {
+    /// Nothing speaks against it.
+    Clear,
+    /// The leader leads too briefly to tell.
+    Unclear,
+    /// It would harm.
+    Harmful,
+}
+
+/// For a member that somebody wants out.
+pub(crate) fn clear_removal(voters: &[(u64, Life)], target: u64) -> Clearance {
+    if voters.iter().any(|(_, life)| *life == Life::Unknown) {
+        return Clearance::Unclear;
+    }
+    check_removal(voters, target).map_or(Clearance::Harmful, |()| Clearance::Clear)
+}
+
+/// For a member whose place another takes, because it was silent: it may be back by now.
+pub(crate) fn clear_replacement(old: Life) -> Clearance {
+    match old {
+        Life::Silent => Clearance::Clear,
+        Life::Unknown => Clearance::Unclear,
+        Life::Alive => Clearance::Harmful,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

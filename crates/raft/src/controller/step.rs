@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::operation::{OpenOperation, OperationKind};
+use super::quorum::Clearance;
 use crate::types::{Peer, StoredMembership};
 
 /// A newcomer that nothing has been heard of for this long is given up.
@@ -16,6 +17,9 @@ pub(crate) struct Facts<'a> {
     pub(crate) membership: &'a StoredMembership,
     /// The operation's member was removed for good.
     pub(crate) is_buried: bool,
+    /// Whether whoever the operation takes out may go now. It was decided when the operation began,
+    /// but perhaps by another leader, and who lives may have changed since.
+    pub(crate) clearance: Clearance,
     /// The newcomer has nearly all of the log.
     pub(crate) has_caught_up: bool,
     /// How long the newcomer has not been heard of.
@@ -29,6 +33,8 @@ pub(crate) struct Facts<'a> {
 pub(crate) enum Step {
     /// Bring a half-done change to its end.
     Settle,
+    /// Wait until it is known who of the members is alive.
+    Wait,
     /// Take a member out.
     Remove(u64),
     /// Take the newcomer in, without a vote.
@@ -41,6 +47,8 @@ pub(crate) enum Step {
     Move(u64, Peer),
     /// Give up: take the newcomer out again.
     RollBack(u64),
+    /// It must not be done any more, and nothing of it has been: close it.
+    GiveUp,
     /// Nothing is left to do.
     Close,
 }
@@ -50,12 +58,14 @@ impl Step {
     pub(crate) fn phase(&self) -> &'static str {
         match self {
             Self::Settle => "settling",
+            Self::Wait => "waiting",
             Self::Remove(_) => "removing",
             Self::Add(..) => "adding",
             Self::CatchUp => "catching-up",
             Self::Promote(_) => "promoting",
             Self::Move(..) => "moving",
             Self::RollBack(_) => "rolling-back",
+            Self::GiveUp => "giving-up",
             Self::Close => "closing",
         }
     }
@@ -70,7 +80,7 @@ pub(crate) fn next_step(facts: &Facts<'_>) -> Step {
     match operation.kind {
         OperationKind::Join | OperationKind::Replace => newcomer(facts),
         OperationKind::Remove | OperationKind::Leave => match holds(membership, operation.member) {
-            true => Step::Remove(operation.member),
+            true => take_out(facts, operation.member),
             false => Step::Close,
         },
         OperationKind::Promote => match membership.get_node(&operation.member) {
@@ -106,7 +116,7 @@ fn newcomer(facts: &Facts<'_>) -> Step {
         return Step::Close;
     }
     match operation.replaces {
-        Some(old) if holds(membership, old) => Step::Remove(old),
+        Some(old) if holds(membership, old) => take_out(facts, old),
         _ => Step::Add(
             member,
             Peer {
@@ -115,6 +125,15 @@ fn newcomer(facts: &Facts<'_>) -> Step {
                 incarnation: operation.incarnation,
             },
         ),
+    }
+}
+
+/// An operation that would do harm by now is given up before it has done anything.
+fn take_out(facts: &Facts<'_>, member: u64) -> Step {
+    match facts.clearance {
+        Clearance::Clear => Step::Remove(member),
+        Clearance::Unclear => Step::Wait,
+        Clearance::Harmful => Step::GiveUp,
     }
 }
 
@@ -158,6 +177,7 @@ mod tests {
             operation: &operation(kind),
             membership,
             is_buried: false,
+            clearance: Clearance::Clear,
             has_caught_up,
             silence,
             now_s,
@@ -200,6 +220,7 @@ mod tests {
                 operation,
                 membership: &membership(&[&[1]], &[1]),
                 is_buried: true,
+                clearance: Clearance::Clear,
                 has_caught_up: false,
                 silence: Duration::ZERO,
                 now_s: EARLY,
@@ -225,5 +246,31 @@ mod tests {
         let moved = Membership::new(voters, moved).expect("voters have nodes");
         let moved = StoredMembership::new(None, moved);
         assert_eq!(step(OperationKind::Move, &moved, EARLY), Step::Close);
+    }
+
+    #[test]
+    fn a_removal_that_would_do_harm_by_now_is_given_up_and_one_that_is_not_clear_waits() {
+        let all = membership(&[&[1, 3, 9]], &[1, 3, 9]);
+        for kind in [OperationKind::Remove, OperationKind::Leave, OperationKind::Replace] {
+            let operation = &operation(kind);
+            let membership = match kind {
+                OperationKind::Replace => &membership(&[&[1, 2, 3]], &[1, 2, 3]),
+                _ => &all,
+            };
+            let step = |clearance| {
+                next_step(&Facts {
+                    operation,
+                    membership,
+                    is_buried: false,
+                    clearance,
+                    has_caught_up: false,
+                    silence: Duration::ZERO,
+                    now_s: EARLY,
+                })
+            };
+            assert_eq!(step(Clearance::Harmful), Step::GiveUp, "{kind:?}");
+            assert_eq!(step(Clearance::Unclear), Step::Wait, "{kind:?}");
+            assert!(matches!(step(Clearance::Clear), Step::Remove(_)), "{kind:?}");
+        }
     }
 }

@@ -5,6 +5,7 @@
 //! taken for nobody's existence, so without an answer only a founder begins, and only one that was
 //! told to (`new`).
 
+use storage::Past;
 use store::MemberId;
 
 use super::directory::DirectoryState;
@@ -17,9 +18,11 @@ pub(super) struct Situation<'a> {
     pub(super) may_found: bool,
     /// The cluster and the member this would be as a founder.
     pub(super) founder: (u64, MemberId),
+    /// It is to be the only founder.
+    pub(super) is_lone: bool,
     pub(super) has_seeds: bool,
-    /// The cluster this directory belonged to before, as far as this process knows.
-    pub(super) cluster: Option<u64>,
+    /// What the directory was before, or wanted to become.
+    pub(super) past: Option<Past>,
     pub(super) answers: &'a [Answer],
 }
 
@@ -65,9 +68,20 @@ fn begin(now: &Situation<'_>) -> Action {
     clusters.sort_unstable();
     clusters.dedup();
     match clusters[..] {
-        [] if now.may_found && now.cluster.is_none() => Action::Found,
-        [] => Action::Wait(nobody(now)),
-        [found] => match now.cluster.filter(|own| *own != found) {
+        [] if !now.may_found => Action::Wait(nobody(now)),
+        [] if now.past.is_some() => Action::Wait(format!(
+            "{}; this directory had or claimed a membership before and founds no cluster: to found \
+             one, choose an empty data directory",
+            nobody(now)
+        )),
+        [] => match now.answers.iter().find(|answer| is_of_a_cluster(now, answer)) {
+            Some(answer) => Action::Wait(format!(
+                "{} belongs to cluster {:x} and cannot tell its members yet, so no cluster is founded",
+                answer.address, answer.found.cluster
+            )),
+            None => Action::Found,
+        },
+        [found] => match now.past.and_then(|past| past.cluster).filter(|own| *own != found) {
             Some(own) => Action::Refuse { found, own },
             None if now.may_found && is_awaited_founder(now, found) => Action::Found,
             None => Action::Claim { cluster: found },
@@ -78,13 +92,24 @@ fn begin(now: &Situation<'_>) -> Action {
     }
 }
 
-/// The others have founded the cluster already and wait for this founder's first start.
+/// One that knows no members yet is another founder that starts just now, or was admitted to a
+/// cluster that exists, perhaps to the one that this founder founded before it lost its disk.
+fn is_of_a_cluster(now: &Situation<'_>, answer: &Answer) -> bool {
+    now.is_lone || answer.found.cluster != now.founder.0
+}
+
+/// The others have founded the cluster already and wait for this founder's first start. One that
+/// is behind may say so of a founder that others have met, or have removed: they count more.
 fn is_awaited_founder(now: &Situation<'_>, found: u64) -> bool {
     let (cluster, member) = now.founder;
     let is_awaited = |answer: &Answer| {
         answer.found.members.iter().any(|known| known.id == member.0 && !known.is_pinned)
     };
-    cluster == found && now.answers.iter().any(is_awaited)
+    let knows_better = |answer: &Answer| !answer.found.members.is_empty() && !is_awaited(answer);
+    cluster == found
+        && now.past.is_none()
+        && now.answers.iter().any(is_awaited)
+        && !now.answers.iter().any(knows_better)
 }
 
 fn nobody(now: &Situation<'_>) -> String {
@@ -118,7 +143,15 @@ mod tests {
 
     fn decided(state: DirectoryState, may_found: bool, answers: &[Answer]) -> Action {
         let has_seeds = true;
-        decide(&Situation { state, may_found, founder: FOUNDER, has_seeds, cluster: None, answers })
+        decide(&Situation {
+            state,
+            may_found,
+            founder: FOUNDER,
+            is_lone: false,
+            has_seeds,
+            past: None,
+            answers,
+        })
     }
 
     #[test]
@@ -131,7 +164,7 @@ mod tests {
 
     #[test]
     fn without_an_answer_only_a_founder_begins() {
-        for answers in [vec![], vec![answer(9, &[])]] {
+        for answers in [vec![], vec![answer(FOUNDER.0, &[])]] {
             assert_eq!(decided(DirectoryState::New, true, &answers), Action::Found);
             assert!(matches!(decided(DirectoryState::New, false, &answers), Action::Wait(_)));
         }
@@ -156,6 +189,55 @@ mod tests {
     }
 
     #[test]
+    fn a_founder_that_somebody_has_met_or_removed_is_not_awaited_whatever_others_say() {
+        let behind = answer(FOUNDER.0, &[(1, false), (2, true)]);
+        for better in [&[(1, true), (2, true)][..], &[(2, true), (3, true)]] {
+            let answers = [behind.clone(), answer(FOUNDER.0, better)];
+            let claim = Action::Claim { cluster: FOUNDER.0 };
+            assert_eq!(decided(DirectoryState::New, true, &answers), claim);
+        }
+    }
+
+    #[test]
+    fn a_member_that_knows_no_members_yet_is_a_sign_of_a_cluster_all_the_same() {
+        let founding = |is_lone, cluster| {
+            decide(&Situation {
+                state: DirectoryState::New,
+                may_found: true,
+                founder: FOUNDER,
+                is_lone,
+                has_seeds: true,
+                past: None,
+                answers: &[answer(cluster, &[])],
+            })
+        };
+        assert_eq!(founding(false, FOUNDER.0), Action::Found, "its fellow founder");
+        // Only this one could have admitted it, before its disk was lost.
+        assert!(matches!(founding(true, FOUNDER.0), Action::Wait(_)));
+        assert!(matches!(founding(false, 9), Action::Wait(_)));
+    }
+
+    #[test]
+    fn a_directory_with_a_past_founds_nothing_although_it_was_told_to() {
+        for cluster in [None, Some(FOUNDER.0)] {
+            let now = |answers| {
+                decide(&Situation {
+                    state: DirectoryState::New,
+                    may_found: true,
+                    founder: FOUNDER,
+                    is_lone: true,
+                    has_seeds: false,
+                    past: Some(Past { cluster }),
+                    answers,
+                })
+            };
+            assert!(matches!(now(&[]), Action::Wait(_)));
+            let awaited = [answer(FOUNDER.0, &[(1, false), (2, true)])];
+            assert_eq!(now(&awaited), Action::Claim { cluster: FOUNDER.0 });
+        }
+    }
+
+    #[test]
     fn seeds_of_different_clusters_decide_nothing() {
         let answers = [answer(8, &[(2, true)]), answer(9, &[(2, true)])];
         assert!(matches!(decided(DirectoryState::New, true, &answers), Action::Wait(_)));
@@ -168,8 +250,9 @@ mod tests {
                 state: DirectoryState::New,
                 may_found: true,
                 founder: FOUNDER,
+                is_lone: false,
                 has_seeds: true,
-                cluster: Some(9),
+                past: Some(Past { cluster: Some(9) }),
                 answers,
             })
         };
@@ -190,8 +273,9 @@ mod tests {
             state: left,
             may_found: true,
             founder: FOUNDER,
+            is_lone: true,
             has_seeds: false,
-            cluster: None,
+            past: None,
             answers: &[],
         };
         assert_eq!(decide(&alone), Action::StayAway);

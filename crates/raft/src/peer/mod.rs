@@ -2,7 +2,7 @@
 //!
 //! A connection opens with eight fixed bytes and a [`message::Hello`] that names both ends, the
 //! cluster and the sender's incarnation; nothing is answered before that has been checked. After it
-//! both sides exchange frames. Layout: docs/formats/peer.md.
+//! both sides exchange frames. Layout: docs/formats/peer.md. Beside it the port has one page, `web`.
 
 mod connection;
 mod discover;
@@ -14,6 +14,7 @@ mod network;
 mod pool;
 mod server;
 mod traffic;
+mod web;
 
 pub(crate) use connection::LinkError;
 pub use discover::DiscoverError;

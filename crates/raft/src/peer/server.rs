@@ -1,5 +1,6 @@
 //! The peer port: accepts connections and serves what other members ask.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,15 +14,16 @@ use storage::SnapshotWriter;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Mutex, OwnedMutexGuard, OwnedRwLockReadGuard, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::discover::{Discovered, DiscoveredMember};
 use super::frame::{self, Frame, Kind, PREFACE};
-use super::install::install;
+use super::install::{Gate, install};
 use super::message as wire;
 use super::message::{Hello, Method, Refusal};
 use super::traffic::Traffic;
+use super::web;
 use crate::codec::{DecodeError, Wire};
 use crate::controller::{Announcement, Claim, ClaimAnswer};
 use crate::machine::SnapshotData;
@@ -82,6 +84,7 @@ async fn converse(shared: Arc<Shared>, mut stream: TcpStream) -> io::Result<()> 
     let hello = match opened.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?? {
         Opening::Session(hello) => hello,
         Opening::Question(frame) => return answer_question(&shared, &mut stream, frame).await,
+        Opening::Page(first) => return answer_page(&shared, &mut stream, &first).await,
     };
     let (read, write) = stream.into_split();
     let (replies, queued) = mpsc::channel(REPLIES_QUEUED_MAX);
@@ -101,12 +104,17 @@ enum Opening {
     Session(Hello),
     /// A single question of somebody who may have no identity.
     Question(Frame),
+    /// A page; its first bytes are read.
+    Page([u8; PREFACE.len()]),
 }
 
 /// The hand-shake.
 async fn open(shared: &Shared, stream: &mut TcpStream) -> io::Result<Opening> {
     let mut preface = [0; PREFACE.len()];
     stream.read_exact(&mut preface).await?;
+    if web::is_request(&preface) {
+        return Ok(Opening::Page(preface));
+    }
     if &preface != PREFACE {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "not the peer protocol"));
     }
@@ -143,6 +151,15 @@ async fn answer_question(shared: &Shared, stream: &mut TcpStream, asked: Frame) 
     let reply = Frame::new(Kind::Reply, asked.number, answer);
     let written = tokio::time::timeout(HELLO_TIMEOUT, frame::write(stream, &reply)).await;
     written.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+/// Answers a request for a page.
+async fn answer_page(shared: &Shared, stream: &mut TcpStream, first: &[u8]) -> io::Result<()> {
+    let (cluster, members) = (shared.local.cluster, shared.members());
+    let answer = web::answer(stream, first, cluster, &members);
+    tokio::time::timeout(HELLO_TIMEOUT, answer)
+        .await
+        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
 /// Has the leader answer a claim.
@@ -222,7 +239,7 @@ struct Session {
     shared: Arc<Shared>,
     from: u64,
     replies: mpsc::Sender<Frame>,
-    appends: Option<mpsc::Sender<(u64, AppendEntriesRequest<TypeConfig>)>>,
+    appends: Option<mpsc::Sender<(Append, AppendEntriesRequest<TypeConfig>)>>,
     snapshot: Option<Incoming>,
     working: Arc<Semaphore>,
     tasks: JoinSet<()>,
@@ -287,22 +304,14 @@ impl Session {
     /// Hands an append to raft in the order of arrival; the replies follow in the same order.
     async fn append(&mut self, frame: Frame) -> io::Result<()> {
         self.shared.local.hears();
+        let append = Append { number: frame.number, payload: frame.payload.clone() };
         let mut payload = frame.payload;
         let request = wire::take_append(&mut payload).map_err(io::Error::other)?;
-        let mut unsent = (frame.number, request);
-        // After a result that is no success the task has ended; the leader starts over with the
-        // next append, so do we.
-        for _ in 0..2 {
-            let Err(mpsc::error::SendError(back)) = self.appends().send(unsent).await else {
-                return Ok(());
-            };
-            unsent = back;
-            self.appends = None;
-        }
-        Err(io::Error::new(io::ErrorKind::BrokenPipe, "raft takes no appends"))
+        let taken = self.appends().send((append, request)).await;
+        taken.map_err(|_| io::Error::new(io::ErrorKind::BrokenPipe, "raft takes no appends"))
     }
 
-    fn appends(&mut self) -> &mpsc::Sender<(u64, AppendEntriesRequest<TypeConfig>)> {
+    fn appends(&mut self) -> &mpsc::Sender<(Append, AppendEntriesRequest<TypeConfig>)> {
         self.appends.get_or_insert_with(|| {
             let (sender, receiver) = mpsc::channel(APPENDS_QUEUED_MAX);
             self.tasks.spawn(answer_appends(self.shared.clone(), receiver, self.replies.clone()));
@@ -361,28 +370,79 @@ fn no_snapshot() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "a piece of a snapshot that was not begun")
 }
 
-/// Feeds one connection's appends to raft and its results back. Ends after the first that is not a
-/// success: whatever the leader sent behind it is void.
+/// An append as it arrived. Its bytes are kept: raft may have to be told a second time.
+struct Append {
+    number: u64,
+    payload: Bytes,
+}
+
+/// Feeds one connection's appends to raft and its results back: every append gets an answer.
+/// openraft's stream ends at the first result that is no success and drops what it has taken
+/// behind it, which may be the next try of the leader; so whatever is unanswered then begins a new
+/// stream. Raft takes an append twice as well as once.
 async fn answer_appends(
     shared: Arc<Shared>,
-    requests: mpsc::Receiver<(u64, AppendEntriesRequest<TypeConfig>)>,
+    requests: mpsc::Receiver<(Append, AppendEntriesRequest<TypeConfig>)>,
     replies: mpsc::Sender<Frame>,
 ) {
-    let (numbers, mut numbered) = mpsc::channel(2 * APPENDS_QUEUED_MAX);
-    let source = (requests, numbers, shared.gate.clone());
-    let input = stream::unfold(source, |(mut requests, numbers, gate)| async move {
-        let (number, request) = requests.recv().await?;
-        let passed = gate.pass().await;
-        numbers.send((number, passed)).await.ok()?;
-        Some((request, (requests, numbers, gate)))
-    });
-    let mut results = Box::pin(shared.raft.stream_append(Box::pin(input)));
-    while let Some(Ok(result)) = results.next().await {
-        let Some((number, _passed)) = numbered.recv().await else { return };
-        let frame = Frame::new(Kind::Reply, number, wire::put_append_result(&result));
-        if replies.send(frame).await.is_err() || result.is_err() {
-            return;
+    let requests = Arc::new(Mutex::new(requests));
+    let mut unanswered = VecDeque::new();
+    loop {
+        let (taken, mut in_raft) = mpsc::channel(2 * APPENDS_QUEUED_MAX);
+        let (end, is_over) = oneshot::channel();
+        let requests = requests.clone().lock_owned().await;
+        let feed = AppendFeed { unanswered, requests, taken, gate: shared.gate.clone(), is_over };
+        let input = stream::unfold(feed, AppendFeed::next);
+        let mut results = Box::pin(shared.raft.stream_append(Box::pin(input)));
+        loop {
+            let Some(Ok(result)) = results.next().await else { return };
+            let Some((append, _passed)) = in_raft.recv().await else { return };
+            let frame = Frame::new(Kind::Reply, append.number, wire::put_append_result(&result));
+            if replies.send(frame).await.is_err() {
+                return;
+            }
+            if result.is_err() {
+                break;
+            }
         }
+        drop((results, end));
+        unanswered = VecDeque::new();
+        // Each lets go of the gate here: an installation that waits for them must not hold up the
+        // feed, which this waits for.
+        while let Some((append, _passed)) = in_raft.recv().await {
+            unanswered.push_back(append);
+        }
+    }
+}
+
+/// What one of openraft's streams is fed from.
+struct AppendFeed {
+    /// Taken by the stream before and not answered.
+    unanswered: VecDeque<Append>,
+    requests: OwnedMutexGuard<mpsc::Receiver<(Append, AppendEntriesRequest<TypeConfig>)>>,
+    /// Tells the order in which results are to be expected.
+    taken: mpsc::Sender<(Append, OwnedRwLockReadGuard<()>)>,
+    gate: Gate,
+    /// Resolves when the stream has ended: then nothing more is taken.
+    is_over: oneshot::Receiver<()>,
+}
+
+impl AppendFeed {
+    async fn next(mut self) -> Option<(AppendEntriesRequest<TypeConfig>, Self)> {
+        let (append, request) = match self.unanswered.pop_front() {
+            Some(append) => {
+                let request = wire::take_append(&mut append.payload.clone()).ok()?;
+                (append, request)
+            }
+            None => tokio::select! {
+                biased;
+                _ = &mut self.is_over => return None,
+                received = self.requests.recv() => received?,
+            },
+        };
+        let passed = self.gate.pass().await;
+        self.taken.send((append, passed)).await.ok()?;
+        Some((request, self))
     }
 }
 

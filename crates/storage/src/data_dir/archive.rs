@@ -7,7 +7,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{DataDir, DataDirError, MEMBER, sealed};
+use super::{DataDir, DataDirError, IDENTITY, Identity, MEMBER, claim, sealed};
 
 /// Archives that [`DataDir::prune_archives`] keeps, the newest ones.
 pub const ARCHIVES_KEPT: usize = 2;
@@ -27,6 +27,14 @@ fn age(name: &str) -> Option<u64> {
     let (seconds, member) = name.strip_prefix(PREFIX)?.split_once('-')?;
     u64::from_str_radix(member, 16).ok()?;
     seconds.parse().ok()
+}
+
+/// What a directory was before, or wanted to become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Past {
+    /// The cluster of its last member; `None` when there only was a claim, or the archive does not
+    /// say.
+    pub cluster: Option<u64>,
 }
 
 impl DataDir {
@@ -57,6 +65,29 @@ impl DataDir {
         listed(&self.path).map_err(|error| DataDirError::io("listing", &self.path, &error))
     }
 
+    /// What the directory was before: `None` when it has never been that of a member, and no claim
+    /// was made from it. Such a directory is not as good as new, so it must not found a cluster.
+    ///
+    /// # Errors
+    /// When the directory or the newest archive cannot be read.
+    pub fn past(&self) -> Result<Option<Past>, DataDirError> {
+        match self.archives()?.pop() {
+            Some(newest) => {
+                let cluster = match identity_in(&newest) {
+                    Ok(identity) => identity.map(|identity| identity.cluster_id),
+                    // That there is a past is what counts.
+                    Err(DataDirError::Damaged { .. } | DataDirError::Newer { .. }) => None,
+                    Err(error) => return Err(error),
+                };
+                Ok(Some(Past { cluster }))
+            }
+            None => {
+                let has_claimed = claim::read(&self.claim_path())?.is_some();
+                Ok(has_claimed.then_some(Past { cluster: None }))
+            }
+        }
+    }
+
     /// Deletes all archives but the newest [`ARCHIVES_KEPT`]. To be called only once the member
     /// that came after them has its vote.
     ///
@@ -70,6 +101,11 @@ impl DataDir {
         }
         Ok(())
     }
+}
+
+fn identity_in(archive: &Path) -> Result<Option<Identity>, DataDirError> {
+    let path = archive.join(IDENTITY);
+    sealed::read(&path)?.map(|text| Identity::parse(&text, &path)).transpose()
 }
 
 fn listed(path: &Path) -> io::Result<Vec<PathBuf>> {

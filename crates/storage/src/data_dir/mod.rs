@@ -21,14 +21,15 @@ mod sealed;
 mod tests;
 
 use std::fs;
-use std::os::unix::fs::DirBuilderExt;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
 use rustix::fs::FlockOperation;
 use store::MemberId;
 
-pub use archive::ARCHIVES_KEPT;
+pub use archive::{ARCHIVES_KEPT, Past};
 pub use error::{DataDirError, PinMismatch};
 pub use identity::{Identity, Incarnation, Standing};
 use pins::Pins;
@@ -251,12 +252,25 @@ fn lock(directory: &Path, path: &Path) -> Result<fs::File, DataDirError> {
         .truncate(false)
         .open(path)
         .map_err(|error| DataDirError::io("opening", path, &error))?;
+    take_lock(file, directory, path)
+}
+
+fn take_lock(file: fs::File, directory: &Path, path: &Path) -> Result<fs::File, DataDirError> {
+    let in_use = || DataDirError::InUse { path: directory.to_owned() };
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => {
-            Err(DataDirError::InUse { path: directory.to_owned() })
-        }
-        Err(error) => Err(DataDirError::io("locking", path, &error.into())),
+        Ok(()) => {}
+        Err(rustix::io::Errno::WOULDBLOCK) => return Err(in_use()),
+        Err(error) => return Err(DataDirError::io("locking", path, &error.into())),
+    }
+    // Whoever had it may have archived the member in between, and the lock with it: then this one
+    // keeps nobody away.
+    let at = |error: io::Error| DataDirError::io("locking", path, &error);
+    let locked = file.metadata().map_err(at)?;
+    match fs::metadata(path) {
+        Ok(found) if (found.dev(), found.ino()) == (locked.dev(), locked.ino()) => Ok(file),
+        Ok(_) => Err(in_use()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(in_use()),
+        Err(error) => Err(at(error)),
     }
 }
 

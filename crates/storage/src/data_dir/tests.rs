@@ -220,3 +220,35 @@ fn a_name_that_only_looks_like_an_archive_is_foreign() {
     fs::create_dir(temporary.path().join("member.old-yesterday")).unwrap();
     assert!(refusal(temporary.path()).contains("not empty"));
 }
+
+#[test]
+fn a_directory_that_has_a_past_says_so_whatever_process_asks() {
+    let temporary = directory();
+    let past = || DataDir::open(temporary.path()).unwrap().past().unwrap();
+    assert_eq!(past(), None);
+    DataDir::open(temporary.path()).unwrap().claimant().unwrap();
+    assert_eq!(past(), Some(Past { cluster: None }), "it knows of a cluster");
+    let data = DataDir::open(temporary.path()).unwrap();
+    data.create_identity(7, MEMBER_ONE).unwrap();
+    let archive = data.archive(100).unwrap();
+    assert_eq!(past(), Some(Past { cluster: Some(7) }));
+    fs::write(archive.join("identity"), "torn").unwrap();
+    assert_eq!(past(), Some(Past { cluster: None }));
+}
+
+#[test]
+fn a_lock_that_was_archived_with_its_member_locks_nothing() {
+    let temporary = directory();
+    let data = DataDir::open(temporary.path()).unwrap();
+    data.create_identity(7, MEMBER_ONE).unwrap();
+    let path = temporary.path().join("member/lock");
+    // Another process opens the file, and gets the lock when the member has been archived.
+    let opened = || fs::File::options().write(true).open(&path).unwrap();
+    let (one, other) = (opened(), opened());
+    data.archive(100).unwrap();
+    let refused = take_lock(one, temporary.path(), &path);
+    assert!(matches!(refused, Err(DataDirError::InUse { .. })), "{refused:?}");
+    let _new = DataDir::open(temporary.path()).unwrap();
+    let refused = take_lock(other, temporary.path(), &path);
+    assert!(matches!(refused, Err(DataDirError::InUse { .. })), "{refused:?}");
+}
