@@ -5,15 +5,32 @@ use hooks::agent::{AgentStatus, Member, State};
 use juju::Parameters;
 
 use crate::outcome::{Failure, Outcome, Results, results, status};
+use crate::probe::is_healthy;
 
-/// Says of each member and of the cluster whether it is healthy, as the member of this unit sees it.
+/// Says of each member and of the cluster whether it is healthy, as seen from this unit.
 ///
 /// # Errors
 ///
 /// When the cluster is not healthy or the member does not answer; the results are there as far as
 /// they are known.
 pub fn health(unit: &Unit, _parameters: &Parameters) -> Outcome {
-    judge(&status(unit)?)
+    let mut status = status(unit)?;
+    ask_the_others(&mut status);
+    judge(&status)
+}
+
+/// Only the leader hears of everybody; what the member of this unit cannot tell is asked directly.
+fn ask_the_others(status: &mut AgentStatus) {
+    let own = status.member_id.clone();
+    std::thread::scope(|scope| {
+        let is_unknown =
+            |member: &&mut Member| member.is_alive.is_none() && Some(&member.id) != own.as_ref();
+        for member in status.members.iter_mut().filter(is_unknown) {
+            scope.spawn(|| {
+                member.is_alive = member.client_urls.first().and_then(|url| is_healthy(url));
+            });
+        }
+    });
 }
 
 fn judge(status: &AgentStatus) -> Outcome {
@@ -73,7 +90,7 @@ fn line(status: &AgentStatus, member: &Member) -> String {
     };
     let verdict = match is_alive(status, member) {
         Some(true) => "is healthy",
-        Some(false) => "is unreachable",
+        Some(false) => "does not answer",
         None => "is not known to this unit; the unit of the leader can tell",
     };
     let urls = member.client_urls.join(",");
@@ -134,7 +151,7 @@ mod tests {
         let failure = judge(&status).unwrap_err();
         assert!(failure.message.contains("no majority"), "{}", failure.message);
         assert_eq!(failure.results["cluster"], "unhealthy");
-        assert!(failure.results["output"].contains("etcd-2, leader) is unreachable"));
+        assert!(failure.results["output"].contains("etcd-2, leader) does not answer"));
     }
 
     #[test]

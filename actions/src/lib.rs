@@ -11,6 +11,7 @@ mod alarms;
 mod health;
 mod members;
 mod outcome;
+mod probe;
 mod release;
 mod run;
 mod space;

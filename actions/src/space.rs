@@ -1,11 +1,11 @@
 //! `compact` and `defrag`: space.
 
 use hooks::Unit;
-use hooks::agent::Agent;
+use hooks::agent::{Agent, AgentError};
 use juju::Parameters;
 use serde_json::Value;
 
-use crate::outcome::{Failure, Outcome, refused, results};
+use crate::outcome::{Failure, Outcome, refused, results, status};
 
 /// Forgets history up to parameter `revision`, or the current one; with `physical` waits until it
 /// is gone from the database.
@@ -27,7 +27,7 @@ pub fn compact(unit: &Unit, parameters: &Parameters) -> Outcome {
     let is_physical = parameters.bool("physical").map_err(bad)?.unwrap_or(false);
     let answer = Agent::new(&unit.paths)
         .compact(revision, is_physical)
-        .map_err(|error| refused(unit, "compact", error))?;
+        .map_err(|error| not_compacted(unit, error))?;
     let revision = number(&answer, "revision");
     Ok(results([
         ("output", format!("compacted revision {revision}")),
@@ -36,7 +36,23 @@ pub fn compact(unit: &Unit, parameters: &Parameters) -> Outcome {
     ]))
 }
 
-/// Gives free space of this unit's database back to the file system.
+/// A revision that the store does not have is answered with the newest one it has.
+fn not_compacted(unit: &Unit, error: AgentError) -> Failure {
+    let newest = match error.code() {
+        "out-of-range" => status(unit).ok().map(|status| status.revision),
+        _ => None,
+    };
+    let mut failure = refused(unit, "compact", error);
+    if let Some(newest) = newest {
+        failure.message += &format!(
+            "; give a revision that is not compacted yet, up to {newest}, or none for the current"
+        );
+    }
+    failure
+}
+
+/// Has this unit's member write everything to its database, and tells the size of that. The store
+/// uses freed space again by itself and rewrites nothing.
 ///
 /// # Errors
 ///
@@ -46,7 +62,7 @@ pub fn defrag(unit: &Unit, _parameters: &Parameters) -> Outcome {
         Agent::new(&unit.paths).defragment().map_err(|error| refused(unit, "defragment", error))?;
     let (before, after) = (number(&answer, "bytes_before"), number(&answer, "bytes_after"));
     Ok(results([
-        ("output", format!("Finished defragmenting etcd member: {before} bytes became {after}")),
+        ("output", format!("Finished defragmenting etcd member: {after} bytes, {before} before")),
         ("bytes-before", before),
         ("bytes-after", after),
     ]))

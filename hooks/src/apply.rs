@@ -1,12 +1,13 @@
 //! Carries a plan out. Each step looks before it acts, so that a hook can be killed anywhere and run
 //! again.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use juju::{Environment, Level, Scope, Status, Tools};
+use juju::{Environment, Hook, Level, Scope, Status, Tools};
 use release::{ReleaseId, Releases};
 
 use crate::agent::{Agent, AgentError, AgentStatus, State};
@@ -18,6 +19,7 @@ use crate::facts::{self, Facts};
 use crate::files::{self, FileError};
 use crate::limits::Limits;
 use crate::notes::{Generation, Leaving, Notebook, Notes, RefusedGeneration};
+use crate::options;
 use crate::report::Outcome;
 use crate::restart::{self, Turn};
 use crate::service::Service;
@@ -26,6 +28,9 @@ use crate::software::{self, Choice};
 
 /// How long `quorate check` may take.
 const CHECK_MAX: Duration = Duration::from_secs(20);
+
+/// What the last member says while others are on their way to become members.
+const HANDING_OVER: &str = "leaving the cluster: waiting for another unit to have the data";
 
 /// Mode of what the agent's account reads.
 const SETTINGS_MODE: u32 = 0o640;
@@ -190,11 +195,25 @@ impl Charm<'_> {
             Ok(finished) => {
                 let reason = finished.reason();
                 let reason = reason.trim_start_matches("quorate: ");
-                Ok(Some(format!("the agent refuses the configuration: {reason}")))
+                Ok(Some(match self.is_only_the_release_new(settings, &release.id) {
+                    true => format!(
+                        "release {} cannot run here: {reason}; give another bin-source and \
+                         source-sum",
+                        release.id
+                    ),
+                    false => options::refusal(reason, &settings.options),
+                }))
             }
             // A release that cannot even say so is not the machine's fault.
             Err(error) => Ok(Some(format!("release {} does not work: {error}", release.id))),
         }
+    }
+
+    /// True when the options are those that another release gets on with.
+    fn is_only_the_release_new(&self, settings: &Settings, release: &ReleaseId) -> bool {
+        let last = self.notes.running.as_ref();
+        last.is_some_and(|last| last.release != release.as_str())
+            && self.notes.options.as_ref() == Some(&settings.options)
     }
 
     /// What a member without data reads. Tells whether that changed.
@@ -246,9 +265,18 @@ impl Charm<'_> {
             Step::RestartInTurn => restart::take_turn(&self.agent, &self.limits)?,
             _ => Turn::NotNeeded,
         };
-        if turn == Turn::Taken {
-            outcome.pending = Some("waiting for its turn to restart".to_owned());
-            return Ok(outcome);
+        match turn {
+            Turn::Held | Turn::NotNeeded => {}
+            Turn::Taken => {
+                outcome.pending = Some("waiting for its turn to restart".to_owned());
+                return Ok(outcome);
+            }
+            Turn::Alarm => {
+                let line = "cannot restart with the new configuration while an alarm is on: \
+                            delete keys and run action compact, or see action alarm-list";
+                outcome.problem = Some(line.to_owned());
+                return Ok(outcome);
+            }
         }
         let result = self.change_over(run, wanted, step, outcome);
         if turn == Turn::Held {
@@ -303,10 +331,15 @@ impl Charm<'_> {
     fn patience(&self, run: &Run) -> Duration {
         let is_founder = run.settings.bootstrap.contains_key("ETCD_INITIAL_CLUSTER");
         let had_place = self.facts.agent.as_ref().is_some_and(|agent| agent.cluster_id.is_some());
-        let is_formed = self.facts.peer.as_ref().is_some_and(|peer| peer.cluster_id().is_some());
+        let is_member = |bag: &BTreeMap<String, String>| {
+            bag.get("state").is_some_and(|state| state == State::Member.as_str())
+        };
+        // Addresses that somebody left behind are worth asking and not worth waiting for.
+        let is_anybody_there =
+            self.facts.peer.as_ref().is_some_and(|peer| peer.units.values().any(is_member));
         match () {
             () if is_founder || had_place => self.limits.ready_max,
-            () if is_formed && !run.settings.seeds.is_empty() => self.limits.join_max,
+            () if is_anybody_there => self.limits.join_max,
             () => Duration::ZERO,
         }
     }
@@ -346,19 +379,27 @@ impl Charm<'_> {
     }
 
     fn wait_ready(&self, time_max: Duration) -> Result<Option<AgentStatus>, Error> {
-        Ok(restart::wait_ready(&self.agent, time_max, self.limits.poll)?)
+        Ok(restart::wait_ready(&self.agent, &self.service, time_max, self.limits.poll)?)
     }
 
     /// Gives up this member's place. Never keeps a unit from going: what cannot be done is left to
     /// the Juju leader.
     fn leave(&mut self, why: Leaving) -> Result<Outcome, Error> {
         self.tools.status_set(Scope::Unit, Status::Maintenance, "leaving the cluster")?;
+        // The only one with the data goes last: others that are still joining get them first. They
+        // do that while hooks of this unit come and go, so only its last hook waits for them.
+        let others_stay = self.facts.others_stay();
+        if others_stay && !self.is_last_chance() && self.is_last_voter() {
+            self.log(Level::Info, HANDING_OVER);
+            let pending = Some(HANDING_OVER.to_owned());
+            return Ok(Outcome { pending, ..self.as_found() });
+        }
         let gone = wait_for(self.limits.leave_max, self.limits.poll, || match self.agent.leave() {
             Ok(()) => Some("left the cluster".to_owned()),
             Err(AgentError::NotAnswering(line)) => {
                 Some(format!("the agent does not answer, the member stays behind: {line}"))
             }
-            Err(error) if error.code() == "last-voter" => {
+            Err(error) if error.code() == "last-voter" && !others_stay => {
                 Some("the last member keeps its data".to_owned())
             }
             Err(AgentError::Command(CommandError::NotRun { program, source })) => {
@@ -372,6 +413,16 @@ impl Charm<'_> {
         let line = gone.unwrap_or_else(|| "gave up leaving, the member stays behind".to_owned());
         self.log(Level::Info, &line);
         self.stay_away(why)
+    }
+
+    /// True when a hook that comes later could not make up for what is not done in this one.
+    fn is_last_chance(&self) -> bool {
+        !matches!(self.facts.hook, Hook::Relation { .. })
+    }
+
+    /// Tries to leave, and tells whether that fails because nobody else has a vote.
+    fn is_last_voter(&self) -> bool {
+        matches!(self.agent.leave(), Err(error) if error.code() == "last-voter")
     }
 
     fn stay_away(&mut self, why: Leaving) -> Result<Outcome, Error> {

@@ -160,19 +160,20 @@ fn has_left(facts: &Facts) -> bool {
     facts.agent.as_ref().is_some_and(|agent| agent.state == State::Left)
 }
 
-/// Peer URLs of the others, and those seen before: a databag may be empty when it is needed most.
+/// Peer URLs of the others: their own word, and what the application has published. A unit without
+/// a place in the cluster keeps those it has seen: whoever told it may be gone before it has asked.
 fn seeds(facts: &Facts, peer: &Peer) -> BTreeSet<String> {
-    let current: BTreeSet<String> = peer
-        .units
-        .values()
-        .filter_map(|bag| bag.get("peer-url"))
-        .filter(|url| !url.is_empty())
-        .cloned()
-        .collect();
-    match current.is_empty() {
-        true => facts.notes.seeds.clone(),
-        false => current,
+    let bags = peer.units.values().chain([&peer.departed]);
+    let told = bags.filter_map(|bag| bag.get("peer-url")).filter(|url| !url.is_empty()).cloned();
+    let pairs = peer.app("cluster").into_iter().flat_map(|texts| texts.split(','));
+    let published = pairs.filter_map(|pair| pair.split_once('='));
+    let others = published.filter(|(name, _)| *name != facts.paths.unit());
+    let mut seeds: BTreeSet<String> = told.chain(others.map(|(_, url)| url.to_owned())).collect();
+    let has_place = facts.agent.as_ref().is_some_and(|agent| agent.cluster_id.is_some());
+    if seeds.is_empty() || !has_place {
+        seeds.extend(facts.notes.seeds.iter().cloned());
     }
+    seeds
 }
 
 /// The Juju leader names the founder once. It names another one only when the first is gone and
@@ -192,7 +193,8 @@ fn genesis(facts: &Facts, peer: &Peer) -> Option<Genesis> {
 /// True when some unit has a place in a cluster, or had one when it last said so.
 fn has_anybody_a_cluster(facts: &Facts, peer: &Peer) -> bool {
     let own = facts.agent.as_ref().and_then(|agent| agent.cluster_id.as_deref());
-    let others = peer.units.values().filter_map(|bag| bag.get("cluster-id"));
+    let bags = peer.units.values().chain([&peer.departed]);
+    let others = bags.filter_map(|bag| bag.get("cluster-id"));
     own.into_iter().chain(others.map(String::as_str)).any(|id| !id.is_empty())
 }
 
@@ -215,7 +217,8 @@ pub fn formed(facts: &Facts, peer: &Peer, agent: Option<&AgentStatus>) -> Option
     let is_there = facts.expected_units().is_none_or(|units| units.contains(&founder));
     match is_there {
         true => peer.units.get(&founder).and_then(told),
-        false => own().or_else(|| peer.units.values().find_map(told)),
+        // The founder's last word is there for one hook; afterwards only the cluster can tell.
+        false => own().or_else(|| peer.units.values().chain([&peer.departed]).find_map(told)),
     }
 }
 

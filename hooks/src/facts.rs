@@ -78,6 +78,8 @@ pub struct Peer {
     pub own: BTreeMap<String, String>,
     /// The other units' bags; any key may be missing.
     pub units: BTreeMap<UnitName, BTreeMap<String, String>>,
+    /// In a departed hook, the last bag of the unit that went; empty otherwise.
+    pub departed: BTreeMap<String, String>,
 }
 
 /// How the service stands.
@@ -138,6 +140,15 @@ impl Facts {
         }
         units.insert(self.unit.clone());
         Some(units)
+    }
+
+    /// True when other units are here to stay. Where Juju does not tell, those in the relation are.
+    pub fn others_stay(&self) -> bool {
+        match (&self.goal, &self.peer) {
+            (Some(goal), _) => goal.iter().any(|(unit, is_dying)| *unit != self.unit && !*is_dying),
+            (None, Some(peer)) => !peer.units.is_empty(),
+            (None, None) => false,
+        }
     }
 
     /// True when this unit is the one that goes.

@@ -6,7 +6,7 @@ use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use juju::{AddressKind, Bag, Environment, Network, Tools, UnitName};
+use juju::{AddressKind, Bag, Environment, Hook, Network, RelationEvent, Tools, UnitName};
 
 use crate::agent::Agent;
 use crate::error::Error;
@@ -102,9 +102,17 @@ fn peer(environment: &Environment, tools: &Tools) -> Result<Option<Peer>, Error>
         let texts = bag(&unit)?;
         units.insert(unit, texts);
     }
+    let departed = match &environment.hook {
+        Hook::Relation { endpoint, event: RelationEvent::Departed } if endpoint == CLUSTER => {
+            let remote = environment.relation.as_ref().and_then(|one| one.remote_unit.as_ref());
+            // Juju keeps the bag of a unit that went; should it not, there is nothing to remember.
+            remote.filter(|unit| *unit != own).and_then(|unit| bag(unit).ok()).unwrap_or_default()
+        }
+        _ => BTreeMap::new(),
+    };
     let app = tools.relation_get(&id, &Bag::App(own.app().to_owned()))?;
     let own = bag(own)?;
-    Ok(Some(Peer { id, app, own, units }))
+    Ok(Some(Peer { id, app, own, units, departed }))
 }
 
 /// `None` when Juju does not tell, for whatever reason: then nobody is missing.

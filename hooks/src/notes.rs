@@ -32,6 +32,8 @@ pub struct Notes {
     pub refused: Option<RefusedGeneration>,
     /// A release that could not be fetched; not tried again until the options change.
     pub refused_source: Option<RefusedSource>,
+    /// A source that did not answer; tried again a while later.
+    pub unreachable: Option<UnreachableSource>,
     /// The release that was fetched for a source.
     pub fetched: Option<Fetched>,
     /// Release that a person rolled back from; not taken again until another is wanted.
@@ -81,6 +83,17 @@ pub struct RefusedSource {
     pub source: String,
     /// The line for the status.
     pub message: String,
+}
+
+/// A source of a release that did not answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnreachableSource {
+    /// As in [`RefusedSource::source`].
+    pub source: String,
+    /// The line for the status.
+    pub message: String,
+    /// When it was tried, seconds since 1970.
+    pub at_s: u64,
 }
 
 /// A source and the release that came from it.

@@ -35,6 +35,17 @@ const OWN_FLAGS: [&str; 16] = [
     "name",
 ];
 
+/// Flags that an option sets, and that option.
+const OPTION_FLAGS: [(&str, &str); 7] = [
+    ("auto-compaction-mode", "auto-compaction-mode"),
+    ("auto-compaction-retention", "auto-compaction-retention"),
+    ("election-timeout", "election-timeout"),
+    ("heartbeat-interval", "heartbeat-interval"),
+    ("listen-client-urls", "port or bind-to-all-interfaces"),
+    ("listen-peer-urls", "management-port or bind-to-all-interfaces"),
+    ("quota-backend-bytes", "quota-backend-bytes"),
+];
+
 /// Options of the member.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Options {
@@ -214,11 +225,35 @@ fn extra_args(text: &str) -> Result<Vec<String>, String> {
         let flag = word.trim_start_matches('-');
         flag.split('=').next().unwrap_or_default().to_owned()
     };
-    match flags.map(name).find(|name| OWN_FLAGS.contains(&name.as_str())) {
-        Some(own) => {
-            Err(format!("option extra-args contains --{own}, which the charm sets: take it out"))
+    for flag in flags.map(name) {
+        if OWN_FLAGS.contains(&flag.as_str()) {
+            return Err(format!(
+                "option extra-args contains --{flag}, which the charm sets: take it out"
+            ));
         }
-        None => Ok(words),
+        if let Some((_, option)) = OPTION_FLAGS.iter().find(|(own, _)| *own == flag) {
+            return Err(format!(
+                "option extra-args contains --{flag}: use option {option} instead"
+            ));
+        }
+    }
+    Ok(words)
+}
+
+/// What the agent says against a configuration, with the option that a person has to change: the
+/// charm gives it options as variables, and `extra-args` as flags.
+pub fn refusal(reason: &str, options: &Options) -> String {
+    for (flag, option) in OPTION_FLAGS {
+        let variable = format!("ETCD_{}", flag.to_ascii_uppercase().replace('-', "_"));
+        if let Some((before, after)) =
+            reason.split_once(&format!("environment variable {variable}: "))
+        {
+            return format!("{before}option {option}: {after}");
+        }
+    }
+    match options.extra_args.is_empty() {
+        true => format!("the agent refuses the configuration: {reason}"),
+        false => format!("option extra-args: {reason}"),
     }
 }
 
@@ -279,6 +314,11 @@ mod tests {
             (r#"{"quota-backend-bytes":0.5}"#, "quota-backend-bytes", "whole number"),
             (r#"{"extra-args":"--config-file=/x"}"#, "extra-args", "take it out"),
             (r#"{"extra-args":"--initial-cluster a=b"}"#, "extra-args", "take it out"),
+            (
+                r#"{"extra-args":"--election-timeout=5000"}"#,
+                "extra-args",
+                "option election-timeout",
+            ),
             (r#"{"extra-args":"--x=$HOME"}"#, "extra-args", "without quotes"),
             (r#"{"extra-args":"snapshot"}"#, "extra-args", "give flags"),
         ] {
@@ -286,6 +326,20 @@ mod tests {
             assert!(line.contains(option) && line.contains(fix), "{json}: {line}");
             assert!(!line.contains('\n'), "{line}");
         }
+    }
+
+    #[test]
+    fn what_the_agent_refuses_is_told_by_the_name_of_the_option() {
+        let plain = Options::read(&config("{}")).unwrap();
+        let flags = Options::read(&config(r#"{"extra-args":"--bogus"}"#)).unwrap();
+        let variable = "invalid value \"abc\" for environment variable \
+                        ETCD_AUTO_COMPACTION_RETENTION: expected a number of hours";
+        let expected = "invalid value \"abc\" for option auto-compaction-retention: expected a number of hours";
+        assert_eq!(refusal(variable, &plain), expected);
+        assert_eq!(refusal(variable, &flags), expected);
+        let flag = "flag provided but not defined: --bogus";
+        assert_eq!(refusal(flag, &flags), format!("option extra-args: {flag}"));
+        assert!(refusal("no disk", &plain).ends_with("refuses the configuration: no disk"));
     }
 
     #[test]

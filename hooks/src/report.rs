@@ -30,6 +30,9 @@ pub struct Outcome {
 
 /// The unit's status.
 pub fn unit_status(facts: &Facts, course: &Course, outcome: &Outcome) -> Shown {
+    if let (Course::Leave(_), Some(pending)) = (course, &outcome.pending) {
+        return (Status::Maintenance, pending.clone());
+    }
     match course {
         Course::Leave(Leaving::Removed) | Course::StayAway(Leaving::Removed) => {
             return (Status::Maintenance, "left the cluster; the unit is being removed".to_owned());

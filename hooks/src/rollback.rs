@@ -44,15 +44,16 @@ pub fn roll_back_release(unit: &Unit) -> Result<RolledBack, Error> {
         .as_ref()
         .is_none_or(|status| status.state != State::Member || status.members.len() <= 1);
     let turn = if is_alone { Turn::NotNeeded } else { restart::take_turn(&agent, &unit.limits)? };
-    if turn == Turn::Taken {
-        return Ok(refused("another member is restarting: run this again when it is done"));
+    if let Some(obstacle) = turn.obstacle() {
+        let line = format!("cannot restart now, {obstacle}; run this again afterwards");
+        return Ok(RolledBack::Refused(line));
     }
     let service = &unit.service;
     let run = |to: &release::Release| -> Result<bool, Error> {
         service.stop()?;
         releases.switch(&to.id)?;
         service.start()?;
-        let status = restart::wait_ready(&agent, unit.limits.ready_max, unit.limits.poll)?;
+        let status = restart::wait_ready(&agent, service, unit.limits.ready_max, unit.limits.poll)?;
         Ok(restart::is_ready(status.as_ref()))
     };
     let (from, to) = (current.id.to_string(), previous.id.to_string());

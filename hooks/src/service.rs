@@ -43,6 +43,17 @@ impl Service {
         })
     }
 
+    /// How often the manager has started it again by itself.
+    ///
+    /// # Errors
+    ///
+    /// When the service manager cannot be asked.
+    pub fn restarts(&self) -> Result<u64, CommandError> {
+        let show = self.systemctl(&["show", "--property=NRestarts", "--value", &self.name]);
+        let finished = command::run_well(show, MANAGER_MAX)?;
+        Ok(finished.stdout.trim().parse().unwrap_or(0))
+    }
+
     /// Reads unit files again.
     ///
     /// # Errors

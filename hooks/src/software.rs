@@ -15,7 +15,7 @@ use crate::command;
 use crate::error::Error;
 use crate::facts::{Facts, Resource};
 use crate::files::FileError;
-use crate::notes::{Carried, Fetched, Notes, RefusedSource};
+use crate::notes::{Carried, Fetched, Notes, RefusedSource, UnreachableSource};
 use crate::options::Source;
 use crate::paths::Paths;
 
@@ -30,6 +30,10 @@ const CANNOT_FETCH: i32 = 3;
 
 /// Exit code of the fetcher for a disk that does not take the release.
 const DISK: i32 = 6;
+
+/// How long a source that could not be reached is left alone: trying takes a hook half a minute, and
+/// many hooks come in a row.
+const UNREACHABLE_S: u64 = 60;
 
 /// Releases kept beside the current and the previous one.
 pub const KEPT: usize = 2;
@@ -150,6 +154,12 @@ fn fetched(
         return Ok(Choice::Problem(refused.message.clone()));
     }
     notes.refused_source = None;
+    if let Some(tried) = notes.unreachable.as_ref().filter(|tried| tried.source == key)
+        && facts.now_s.abs_diff(tried.at_s) < UNREACHABLE_S
+    {
+        return Ok(Choice::Problem(tried.message.clone()));
+    }
+    notes.unreachable = None;
     let mut command = Command::new(facts.paths.fetcher());
     command.args(["fetch", "--source", location]).arg("--into").arg(facts.paths.software());
     match &sum {
@@ -177,7 +187,13 @@ fn fetched(
             }
             .into());
         }
-        Some(CANNOT_FETCH) => return Ok(Choice::Problem(format!("release not taken: {reason}"))),
+        Some(CANNOT_FETCH) => {
+            let message = format!("release not taken: {reason}");
+            let at_s = facts.now_s;
+            notes.unreachable =
+                Some(UnreachableSource { source: key, message: message.clone(), at_s });
+            return Ok(Choice::Problem(message));
+        }
         _ => {
             let message = format!("release not taken: {reason}");
             notes.refused_source = Some(RefusedSource { source: key, message: message.clone() });

@@ -125,6 +125,38 @@ fn a_joiner_asks_the_others_and_remembers_them() {
 }
 
 #[test]
+fn a_joiner_knows_members_by_the_published_string_and_by_the_last_word_of_those_that_went() {
+    let mut facts = unit(1, &[2]);
+    let cluster = "etcd-0=http://10.0.0.0:2380,etcd-1=http://10.0.0.1:2380";
+    set_app(&mut facts, &[("token", "T"), ("founder", "etcd/0"), ("cluster", cluster)]);
+    let peer = facts.peer.as_mut().unwrap();
+    peer.departed.insert("peer-url".to_owned(), "http://10.0.0.3:2380".to_owned());
+    facts.notes.seeds = ["http://10.9.9.9:2380".to_owned()].into();
+    let seeds: Vec<_> = run(&facts).settings.seeds.into_iter().collect();
+    assert_eq!(seeds, ["http://10.0.0.0:2380", "http://10.0.0.3:2380", "http://10.9.9.9:2380"]);
+    facts.agent = Some(agent(1, &[0]));
+    assert!(!run(&facts).settings.seeds.contains("http://10.9.9.9:2380"), "it has its place");
+}
+
+/// The founder was removed at once after it had founded, before the Juju leader heard of it: with
+/// its last word unread, another founder was named, and there were two clusters.
+#[test]
+fn the_last_word_of_a_founder_that_went_keeps_others_from_founding_again() {
+    let mut facts = unit(2, &[1]);
+    facts.is_juju_leader = true;
+    facts.hook = Hook::relation("cluster", RelationEvent::Departed);
+    facts.departing = Some("etcd/0".parse().unwrap());
+    set_app(&mut facts, &[("token", "T"), ("founder", "etcd/0")]);
+    let peer = facts.peer.as_mut().unwrap();
+    for (key, text) in [("state", "member"), ("cluster-id", CLUSTER)] {
+        peer.departed.insert(key.to_owned(), text.to_owned());
+    }
+    let peer = peer.clone();
+    assert_eq!(decide(&facts).genesis, None);
+    assert_eq!(formed(&facts, &peer, None).as_deref(), Some(CLUSTER));
+}
+
+#[test]
 fn a_unit_leaves_when_it_goes_and_not_when_another_one_does() {
     let departed = |number: u32, gone: &str| {
         let mut facts = member(number, &[0, 2]);

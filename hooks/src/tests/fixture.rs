@@ -49,6 +49,7 @@ pub(super) fn unit(number: u32, others: &[u32]) -> Facts {
             app: BTreeMap::new(),
             own: BTreeMap::new(),
             units: others.iter().map(|number| (name(number), BTreeMap::new())).collect(),
+            departed: BTreeMap::new(),
         }),
         goal: Some(goal),
         agent: None,

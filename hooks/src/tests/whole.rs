@@ -23,7 +23,7 @@ echo "$t $*" >> "$d/calls"
 case "$t" in
   is-leader) echo true ;;
   config-get) cat "$d/config" ;;
-  goal-state) echo '{"units":{"etcd/0":{"status":"active"}}}' ;;
+  goal-state) cat "$d/goal" ;;
   network-get) echo '{"bind-addresses":[{"addresses":[{"value":"10.0.0.1"}]}],"ingress-addresses":["10.0.0.1"]}' ;;
   unit-get) echo '"10.0.0.1"' ;;
   resource-get) echo 'ERROR resource not found' >&2; exit 1 ;;
@@ -44,6 +44,7 @@ case "$1" in
   is-active) cat "$d/service"; [ "$(cat "$d/service")" = active ] ;;
   start) [ -e "$d/no-start" ] && { echo 'Failed to start' >&2; exit 1; }; echo active > "$d/service" ;;
   stop) echo inactive > "$d/service" ;;
+  show) echo >> "$d/shows"; [ -e "$d/crashes" ] && wc -l < "$d/shows" ;;
 esac
 "#;
 
@@ -61,6 +62,7 @@ case "$1" in
     [ -e "$d/opt/quorate/etcd-0/current/BROKEN" ] && exit 3
     cat "$d/agent" ;;
   leave) cat "$d/leave"; exit "$(cat "$d/leave-code")" ;;
+  turn) [ "$2" = take ] && [ -e "$d/turn" ] && { cat "$d/turn"; exit 1; }; echo '{}' ;;
   *) echo '{}' ;;
 esac
 "#;
@@ -69,6 +71,7 @@ esac
 const FETCHER: &str = r#"#!/bin/sh
 d=@D@
 echo "fetch $*" >> "$d/calls"
+case "$*" in *"--sum 3"*) echo 'quorate-release: cannot fetch http://x/y: no route' >&2; exit 3 ;; esac
 case "$*" in *"--sum 4"*) echo 'quorate-release: the sum is 5, expected 4' >&2; exit 4 ;; esac
 r="$d/opt/quorate/etcd-0/releases/abcdefabcdef"
 mkdir -p "$r"; cp "$d/charm/bin/quorate" "$r/quorate"; touch "$r/BROKEN"
@@ -127,6 +130,7 @@ impl Machine {
             ("bag-app", "{}"),
             ("bag-cluster", "{}"),
             ("bag-proxy", "{}"),
+            ("goal", r#"{"units":{"etcd/0":{"status":"active"}}}"#),
             ("leave", "{}"),
             ("leave-code", "0"),
         ] {
@@ -175,10 +179,15 @@ impl Machine {
             ("JUJU_DISPATCH_PATH", format!("hooks/{hook}")),
             ("JUJU_RELATION", "cluster".to_owned()),
             ("JUJU_RELATION_ID", "cluster:0".to_owned()),
+            ("JUJU_REMOTE_UNIT", "etcd/1".to_owned()),
+            ("JUJU_DEPARTING_UNIT", "etcd/0".to_owned()),
         ];
         let vars = vars
             .into_iter()
-            .filter(|(name, _)| hook.contains("-relation-") || !name.starts_with("JUJU_RELATION"));
+            .filter(|(name, _)| hook.contains("-relation-") || !name.starts_with("JUJU_RELATION"))
+            .filter(|(name, _)| {
+                hook.ends_with("-departed") || !name.ends_with("_UNIT") || *name == "JUJU_UNIT_NAME"
+            });
         let environment = Environment::from_vars(vars).unwrap();
         let paths = Paths::new(self.dir.path(), charm, "etcd-0");
         let service = Service::new(paths.service()).with_programs(Some(self.path("programs")));
@@ -306,6 +315,20 @@ fn a_release_that_never_becomes_ready_is_rolled_back_and_not_tried_again() {
 }
 
 #[test]
+fn a_release_whose_process_ends_again_and_again_is_not_waited_for() {
+    let machine = Machine::running();
+    let sum = "b".repeat(64);
+    machine.write("config", &format!(r#"{{"bin-source":"http://x/y","source-sum":"{sum}"}}"#));
+    machine.write("crashes", "");
+    let mut unit = machine.unit("config-changed");
+    unit.limits.ready_max = Duration::from_secs(300);
+    let began = std::time::Instant::now();
+    reconcile(&unit).unwrap();
+    assert!(began.elapsed() < Duration::from_secs(60), "it was waited for");
+    assert!(machine.status().contains("rolled back to charm-"), "{}", machine.status());
+}
+
+#[test]
 fn a_release_that_was_half_taken_when_the_hook_was_killed_is_rolled_back_too() {
     let machine = Machine::running();
     let sum = "b".repeat(64);
@@ -332,6 +355,57 @@ fn a_wrong_sum_blocks_and_changes_nothing() {
 }
 
 #[test]
+fn a_source_that_does_not_answer_does_not_hold_up_every_hook() {
+    let machine = Machine::running();
+    let sum = "3".repeat(40);
+    machine.write("config", &format!(r#"{{"bin-source":"http://x/y","source-sum":"{sum}"}}"#));
+    for hook in ["config-changed", "update-status", "start"] {
+        machine.hook(hook);
+        let expected = "blocked -- release not taken: cannot fetch http://x/y: no route";
+        assert_eq!(machine.status(), expected);
+    }
+    assert_eq!(machine.count("fetch"), 1);
+    let notes = "var/lib/quorate-charm/etcd-0/state.json";
+    let mut aged: serde_json::Value = serde_json::from_str(&machine.read(notes)).unwrap();
+    aged["unreachable"]["at_s"] = 0.into();
+    machine.write(notes, &aged.to_string());
+    machine.hook("update-status");
+    assert_eq!(machine.count("fetch"), 2, "it is tried again later");
+}
+
+#[test]
+fn addresses_that_were_left_behind_are_asked_and_not_waited_for() {
+    let machine = Machine::new();
+    let app = r#"{"token":"T","founder":"etcd/9","cluster-id":"aa","cluster":"etcd-9=http://10.0.0.9:2380"}"#;
+    machine.write("bag-app", app);
+    machine.write("agent", r#"{"state":"joining","reason":"nobody answers"}"#);
+    let mut unit = machine.unit("config-changed");
+    unit.limits.join_max = Duration::from_secs(300);
+    let began = std::time::Instant::now();
+    reconcile(&unit).unwrap();
+    assert!(began.elapsed() < Duration::from_secs(60), "the hook waited for nobody");
+    assert!(machine.read("etc/quorate/etcd-0/seeds").contains("10.0.0.9"));
+    assert_eq!(machine.read("service").trim(), "active");
+}
+
+#[test]
+fn an_alarm_that_keeps_turns_from_being_given_does_not_let_members_restart_together() {
+    let machine = Machine::running();
+    let two = MEMBER.replace(r#""members":["#, r#""members":[{"id":"02","name":"etcd-1"},"#);
+    machine.write("agent", &two);
+    machine.write("turn", r#"{"error":"no space","code":"no-space"}"#);
+    machine.write("config", r#"{"quota-backend-bytes":1000000}"#);
+    machine.hook("config-changed");
+    assert!(machine.status().starts_with("blocked -- cannot restart"), "{}", machine.status());
+    assert!(machine.count("agent disarm") >= 1);
+    assert_eq!(machine.count("systemctl stop"), 0);
+    fs::remove_file(machine.path("turn")).unwrap();
+    machine.hook("update-status");
+    assert_eq!(machine.count("systemctl stop"), 1);
+    assert_eq!(machine.status(), "active -- Healthy with 2 known peers");
+}
+
+#[test]
 fn a_unit_that_stops_leaves_first_and_stays_down() {
     for (answer, code) in [
         ("{\"state\":\"left\"}", "0"),
@@ -355,6 +429,25 @@ fn a_unit_that_stops_leaves_first_and_stays_down() {
         assert!(!machine.path("opt/quorate/etcd-0").exists());
         assert!(!machine.path("etc/systemd/system/quorate-etcd-0.service").exists());
     }
+}
+
+/// The only member was removed while two others were joining: it stopped at once, and the cluster
+/// was gone.
+#[test]
+fn the_last_member_waits_for_those_that_are_joining_before_it_goes() {
+    let machine = Machine::running();
+    machine.write("leave", r#"{"error":"only voter","code":"last-voter"}"#);
+    machine.write("leave-code", "1");
+    machine
+        .write("goal", r#"{"units":{"etcd/0":{"status":"dying"},"etcd/1":{"status":"waiting"}}}"#);
+    machine.hook("cluster-relation-departed");
+    assert_eq!(machine.count("agent leave"), 1, "a later hook can still wait");
+    assert_eq!((machine.read("service").trim(), machine.count("systemctl stop")), ("active", 0));
+    let status = machine.status();
+    assert!(status.contains("waiting for another unit to have the data"), "{status}");
+    machine.hook("stop");
+    assert!(machine.count("agent leave") > 3, "the last hook does not wait");
+    assert_eq!(machine.read("service").trim(), "inactive", "a removal is never held up for good");
 }
 
 #[test]

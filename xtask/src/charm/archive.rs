@@ -15,8 +15,23 @@ use super::plan::{MODE_DATA, MODE_PROGRAM};
 /// Largest archive, in bytes: what an operator behind a thin line can be asked to upload.
 pub(crate) const CHARM_BYTES_MAX: u64 = 30_000_000;
 
-/// Deflate's best; the archive is made once and uploaded often.
-const LEVEL: i64 = 9;
+/// How hard deflate tries.
+#[derive(Clone, Copy)]
+pub(crate) enum Effort {
+    /// Its best: the archive is made once and uploaded often.
+    Best,
+    /// Its quickest: the archive is for a test.
+    Quick,
+}
+
+impl Effort {
+    fn level(self) -> i64 {
+        match self {
+            Self::Best => 9,
+            Self::Quick => 1,
+        }
+    }
+}
 
 /// Deepest directory below the charm's; ours has one.
 const DEPTH_MAX: usize = 8;
@@ -33,12 +48,13 @@ pub(crate) struct Sizes {
 ///
 /// # Errors
 /// On symlinks and special files: Juju's own tools disagree on them.
-pub(crate) fn pack(directory: &Path, charm: &Path) -> Result<Vec<Sizes>> {
+pub(crate) fn pack(directory: &Path, charm: &Path, effort: Effort) -> Result<Vec<Sizes>> {
     let mut files = Vec::new();
     list(directory, "", DEPTH_MAX, &mut files)?;
     files.sort_by(|a, b| a.path.cmp(&b.path));
     let part = charm.with_extension("charm.part");
-    write(directory, &files, &part).with_context(|| format!("cannot write {}", part.display()))?;
+    write(directory, &files, effort, &part)
+        .with_context(|| format!("cannot write {}", part.display()))?;
     fs::rename(&part, charm).with_context(|| format!("cannot write {}", charm.display()))?;
     sizes(charm)
 }
@@ -108,14 +124,14 @@ fn mode(entry: &fs::DirEntry) -> Result<u32> {
     Ok(if is_program { MODE_PROGRAM } else { MODE_DATA })
 }
 
-fn write(directory: &Path, files: &[Entry], part: &Path) -> Result<()> {
+fn write(directory: &Path, files: &[Entry], effort: Effort, part: &Path) -> Result<()> {
     let bar = progress(files.iter().map(|file| file.bytes).sum());
     let mut zip = ZipWriter::new(File::create(part)?);
     for file in files {
         bar.set_message(file.path.clone());
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Deflated)
-            .compression_level(Some(LEVEL))
+            .compression_level(Some(effort.level()))
             .last_modified_time(DateTime::DEFAULT)
             .system(System::Unix)
             .unix_permissions(file.mode);
@@ -183,7 +199,7 @@ mod tests {
             let then = SystemTime::now() - Duration::from_secs(age_s);
             File::open(tree.join("metadata.yaml")).unwrap().set_modified(then).unwrap();
             let charm = place.path().join("x.charm");
-            pack(&tree, &charm).unwrap();
+            pack(&tree, &charm, Effort::Best).unwrap();
             fs::read(charm).unwrap()
         };
         let first = pack_at(&names, 0);
@@ -197,7 +213,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let tree = sample(place.path(), &["metadata.yaml", "hooks/stop", "hooks/install"]);
         let charm = place.path().join("x.charm");
-        let sizes = pack(&tree, &charm).unwrap();
+        let sizes = pack(&tree, &charm, Effort::Best).unwrap();
         let names: Vec<_> = sizes.iter().map(|size| &*size.path).collect();
         assert_eq!(names, ["hooks/install", "hooks/stop", "metadata.yaml"]);
 
@@ -221,7 +237,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let tree = sample(place.path(), &["hooks/install"]);
         symlink("install", tree.join("hooks/start")).unwrap();
-        let error = pack(&tree, &place.path().join("x.charm")).err().unwrap();
+        let error = pack(&tree, &place.path().join("x.charm"), Effort::Quick).err().unwrap();
         assert!(error.to_string().starts_with("hooks/start is neither"), "{error:#}");
         assert!(!place.path().join("x.charm").exists());
     }

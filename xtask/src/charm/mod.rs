@@ -18,6 +18,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
+use self::archive::Effort;
 pub(crate) use self::build::{Profile, architecture, member};
 use crate::step::{root, target_dir};
 
@@ -44,15 +45,26 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         eprintln!("{}", directory.display());
         return Ok(ExitCode::SUCCESS);
     }
-    let place = target_dir().join("charm");
-    let directory = place.join("tree");
+    let directory = target_dir().join("charm/tree");
     write_tree(options.profile, &directory)?;
-    let charm = place.join(format!("quorate_{}.charm", architecture()?));
-    let sizes = archive::pack(&directory, &charm)?;
-    eprint!("{}", archive::table(&sizes));
-    archive::refuse_large(&charm)?;
+    let charm = pack(options.profile, &directory)?;
     println!("{}", charm.display());
     if options.analyse { analyse::run(&charm) } else { Ok(ExitCode::SUCCESS) }
+}
+
+/// Packs a tree below the target directory. Only what is deployed has to be small.
+pub(crate) fn pack(profile: Profile, directory: &Path) -> Result<PathBuf> {
+    let (name, effort) = match profile {
+        Profile::Release => (format!("quorate_{}.charm", architecture()?), Effort::Best),
+        Profile::Dev => (format!("quorate-dev_{}.charm", architecture()?), Effort::Quick),
+    };
+    let charm = target_dir().join("charm").join(name);
+    let sizes = archive::pack(directory, &charm, effort)?;
+    if profile == Profile::Release {
+        eprint!("{}", archive::table(&sizes));
+        archive::refuse_large(&charm)?;
+    }
+    Ok(charm)
 }
 
 /// Builds what the charm carries and writes its files to the directory.
