@@ -18,6 +18,7 @@
 //! the lease of a dead leader ends at once, and a machine's wildcard address (`0.0.0.0`) is its
 //! own loopback address.
 
+mod busy;
 mod charm;
 mod context;
 mod error;

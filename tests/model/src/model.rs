@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 
+use crate::busy::Busy;
 use crate::charm::{Charm, Role};
 use crate::context::ActionRun;
 use crate::error::{At, Error, Result};
@@ -97,7 +98,8 @@ pub struct Outcome {
 pub struct Model {
     state: Arc<Mutex<State>>,
     network: Mutex<Network>,
-    runner: Runner,
+    runner: Arc<Runner>,
+    busy: Arc<Busy>,
     options: Options,
     programs: PathBuf,
     /// Held while hooks or an action run: an action waits for hooks, hooks for an action. Not the
@@ -144,11 +146,12 @@ impl Model {
             is_closed: false,
         }));
         server::listen(&dir.join("agent.sock"), Arc::clone(&state))?;
-        let runner = Runner { dir, hook_limit: options.hook_limit };
+        let runner = Arc::new(Runner { dir, hook_limit: options.hook_limit });
         Ok(Self {
             state,
             network: Mutex::new(Network::claim()?),
             runner,
+            busy: Arc::default(),
             options,
             programs,
             turn: Mutex::new(()),
@@ -349,6 +352,7 @@ impl Model {
     pub fn force_remove_unit(&self, unit: &str) -> Result<()> {
         let mut state = lock(&self.state);
         let machine = state.unit(unit)?.machine;
+        server::kill_hooks(&mut state, machine);
         uniter::remove_unit(&mut state, unit);
         if let Some(machine) = state.machines.get_mut(&machine)
             && machine.is_up
@@ -477,6 +481,7 @@ impl Model {
     pub fn kill_machine(&self, unit: &str) -> Result<()> {
         let mut state = lock(&self.state);
         let machine = state.unit(unit)?.machine;
+        server::kill_hooks(&mut state, machine);
         state.machines.get_mut(&machine).ok_or_else(|| Error::new("no machine"))?.power_off();
         Ok(())
     }
@@ -531,25 +536,36 @@ impl Model {
         server::close(&self.runner.dir.join("agent.sock"), &self.state);
     }
 
-    /// Runs one hook (parallel: one on each machine that has one due). False when none is due.
+    /// Runs one hook (parallel: begins one on each machine that is free and has one due, and waits
+    /// until one ends; a hook that waits for another unit's holds nobody up). False when none is
+    /// due and none runs.
     pub fn step(&self) -> bool {
         let _turn = self.turn();
         let chosen = self.choose();
-        match chosen.as_slice() {
-            [] => false,
-            [(unit, call)] => {
-                self.runner.run(&self.state, unit, call, None);
-                true
-            }
-            many => {
-                std::thread::scope(|scope| {
-                    for (unit, call) in many {
-                        scope.spawn(|| self.runner.run(&self.state, unit, call, None));
-                    }
-                });
-                true
-            }
+        if self.options.is_parallel {
+            return self.begin(chosen);
         }
+        for (unit, call) in &chosen {
+            self.runner.run(&self.state, unit, call, None);
+        }
+        !chosen.is_empty()
+    }
+
+    fn begin(&self, chosen: Vec<(String, Call)>) -> bool {
+        let has_begun = !chosen.is_empty();
+        let mut machines = self.busy.machines();
+        for (unit, call) in chosen {
+            let machine = lock(&self.state).units.get(&unit).map_or(NO_MACHINE, |one| one.machine);
+            let running = self.busy.begin(machine);
+            machines.insert(machine);
+            let (state, runner) = (self.state.clone(), self.runner.clone());
+            std::thread::spawn(move || {
+                runner.run(&state, &unit, &call, None);
+                drop(running);
+            });
+        }
+        // Not for long: what the caller waits for may come about while a hook runs.
+        self.busy.wait(&machines, IDLE) || has_begun
     }
 
     fn turn(&self) -> std::sync::MutexGuard<'_, ()> {
@@ -573,7 +589,7 @@ impl Model {
             }
         }
         let mut chosen = Vec::new();
-        let mut machines = std::collections::BTreeSet::new();
+        let mut machines = self.busy.machines();
         while let Some((unit, call)) = random.pick(&due).cloned() {
             due.retain(|(other, _)| *other != unit);
             if machines.insert(state.units[&unit].machine) {
@@ -668,6 +684,8 @@ impl Model {
             let run = ActionRun { id: state.counters.action, params, ..ActionRun::default() };
             (Call { hook: action.into(), kind: Kind::Action(action.into()) }, run)
         };
+        let machine = self.machine(unit)?;
+        self.busy.wait_for(machine);
         let ran = self.runner.run(&self.state, unit, &call, Some(run));
         let run = ran.action.unwrap_or_default();
         let message = match (&run.failure, &ran.entry.end) {

@@ -47,6 +47,16 @@ pub(crate) fn close(socket: &Path, state: &Mutex<State>) {
     let _ = UnixStream::connect(socket);
 }
 
+/// Kills what runs on a machine that loses power.
+pub(crate) fn kill_hooks(state: &mut State, machine: u32) {
+    let State { units, contexts, .. } = state;
+    let is_there = |unit: &String| units.get(unit).is_some_and(|unit| unit.machine == machine);
+    for context in contexts.values_mut().filter(|context| is_there(&context.unit)) {
+        context.killed = Some("the machine lost power".into());
+        context.pid.into_iter().for_each(kill);
+    }
+}
+
 fn serve(stream: &UnixStream, state: &Mutex<State>) {
     let mut line = String::new();
     if BufReader::new(stream).read_line(&mut line).is_err() {

@@ -516,6 +516,23 @@ fn services_really_run_and_die_with_their_machine() {
     assert!(!Path::new("/proc").join(third).exists(), "nothing outlives the model");
 }
 
+/// A hook that waits for another unit's hook used to hold up all of them.
+#[test]
+fn in_parallel_a_hook_that_waits_for_another_unit_holds_nobody_up() {
+    let waits = "go=\"$QUORATE_CHARM_ROOT/../go\"\n\
+                 if [ $JUJU_UNIT_NAME = tiny/0 ]; then until [ -e $go ]; do sleep 0.02; done; fi";
+    let lets_go = "if [ $JUJU_UNIT_NAME = tiny/1 ]; then touch \"$QUORATE_CHARM_ROOT/../go\"; fi";
+    let charm = charm(&[("install", waits), ("start", lets_go)]);
+    let hook_limit = std::time::Duration::from_secs(20);
+    let options = Options { seed: 4, is_parallel: true, hook_limit, ..Options::default() };
+    let model = Model::new(options).unwrap();
+    model.deploy(charm.path(), "tiny", 2, &[], &[]).unwrap();
+    model.drain().unwrap();
+    let is_failure = |entry: &model::Entry| matches!(entry.end, End::Failed(_));
+    let failed: Vec<_> = model.journal().into_iter().filter(is_failure).collect();
+    assert!(failed.is_empty(), "{failed:?}");
+}
+
 #[test]
 fn machines_in_parallel_come_to_the_same_end() {
     let charm = charm(&[(
