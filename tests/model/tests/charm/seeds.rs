@@ -1,8 +1,8 @@
 //! The life of an application in an order that a seed decides: what is done when, and which unit
 //! hears of it first. A seed that fails is a case of its own: run it again by name, or any other
-//! one with `QUORATE_SEED`.
+//! one with `QUORATE_SEED`. The seeds take turns with Juju 2.9, 3.6 and 4.0.
 
-use model::Options;
+use model::{Options, Version};
 use serde_json::json;
 
 use crate::common::{APP, Etcd};
@@ -32,7 +32,12 @@ enum Event {
 /// remove any 2, with the lease moving once more. Hooks of all units run in between.
 pub fn life(seed: u64) {
     let mut random = Random(seed);
-    let etcd = Etcd::deployed_as(Options { seed, ..Options::default() }, 3, &[], &[]);
+    let juju = match seed % 3 {
+        0 => Version::V3_6,
+        1 => Version::V4_0,
+        _ => Version::V2_9,
+    };
+    let etcd = Etcd::deployed_as(Options { seed, juju, ..Options::default() }, 3, &[], &[]);
     let growing = vec![Event::AddTwo, Event::Configure, Event::MoveLeader];
     happen(&etcd, growing, &mut random, seed);
     etcd.settle(&format!("seed {seed}: a majority of five"), has_majority);
