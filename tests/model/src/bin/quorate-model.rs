@@ -61,8 +61,11 @@ enum Top {
 enum Command {
     /// Show applications and units.
     Status,
-    /// Add units: `add-unit -n 2`.
+    /// Add units: `add-unit etcd -n 2`.
     AddUnit {
+        /// The application.
+        #[arg(default_value = APP)]
+        app: String,
         /// How many.
         #[arg(short, long, default_value_t = 1)]
         n: u32,
@@ -98,9 +101,10 @@ enum Command {
         /// `name=value`
         params: Vec<String>,
     },
-    /// Set options: `config port=2400`.
+    /// Set options: `config etcd port=2400`.
     Config {
-        /// `name=value`
+        /// The application, which may be left out, and `name=value`
+        #[arg(required = true)]
         values: Vec<String>,
     },
     /// Put another unpacked charm in place.
@@ -306,8 +310,8 @@ fn obey(model: &Model, ends: &AtomicBool, words: &[String]) -> std::result::Resu
 fn run(model: &Model, ends: &AtomicBool, command: Command) -> Result<String> {
     match command {
         Command::Status => return Ok(model.status().to_text()),
-        Command::AddUnit { n } => {
-            return Ok(format!("{}\n", model.add_units(APP, n, &[])?.join(" ")));
+        Command::AddUnit { app, n } => {
+            return Ok(format!("{}\n", model.add_units(&app, n, &[])?.join(" ")));
         }
         Command::RemoveUnit { unit, force: true } => model.force_remove_unit(&unit)?,
         Command::RemoveUnit { unit, force: false } => model.remove_unit(&unit)?,
@@ -322,7 +326,11 @@ fn run(model: &Model, ends: &AtomicBool, command: Command) -> Result<String> {
         Command::Run { unit, action, params } => {
             return action_text(model, &unit, &action, &params);
         }
-        Command::Config { values } => model.set_config(APP, &pairs(&values)?)?,
+        Command::Config { values } => {
+            let app = values.first().filter(|word| !word.contains('='));
+            let values = &values[usize::from(app.is_some())..];
+            model.set_config(app.map_or(APP, String::as_str), &pairs(values)?)?;
+        }
         Command::Refresh { charm } => model.refresh(APP, &charm)?,
         Command::Log { lines } => return Ok(format!("{}\n", model.journal_text(lines))),
         Command::Kill { unit } => model.kill_machine(&unit)?,
