@@ -63,8 +63,23 @@ impl Model {
     }
 }
 
-fn issue(log: &Log, call: &Call, done: Done) {
+/// How the script is run.
+#[derive(Clone, Copy, PartialEq)]
+enum Way {
+    /// Each outcome is waited for: every call is a batch of its own.
+    OneByOne,
+    /// Nothing is waited for: batches are as they come.
+    Together,
+    /// As one by one, and the caller writes and syncs itself where it may.
+    Here,
+}
+
+fn issue(log: &Log, call: &Call, way: Way, done: Done) {
     match call {
+        Call::Append(records) if way == Way::Here => {
+            until("the log's thread being idle", || log.0.writer.try_lock().is_some());
+            log.append_here(records.clone(), done);
+        }
         Call::Append(records) => log.append(records.clone(), done),
         Call::Vote(vote) => log.save_vote(Bytes::from_static(vote), done),
         Call::TruncateAfter(keep) => log.truncate_after(Some(*keep), done),
@@ -72,16 +87,15 @@ fn issue(log: &Log, call: &Call, done: Done) {
     }
 }
 
-/// Runs the script; returns how many calls were acknowledged. `waiting` for each outcome makes a
-/// batch of every call, otherwise batches are as they come.
-fn run(fs: &Faulty, script: &[Call], waiting: bool) -> usize {
+/// Runs the script; returns how many calls were acknowledged.
+fn run(fs: &Faulty, script: &[Call], way: Way) -> usize {
     let Ok((log, _)) = Log::open_in(Arc::new(fs.clone()), options()) else { return 0 };
     let (sender, receiver) = mpsc::channel();
     let mut outcomes = Vec::new();
     for call in script {
         let sender = sender.clone();
-        issue(&log, call, Box::new(move |outcome| sender.send(outcome).expect("alive")));
-        if waiting {
+        issue(&log, call, way, Box::new(move |outcome| sender.send(outcome).expect("alive")));
+        if way != Way::Together {
             outcomes.push(receiver.recv_timeout(DEADLINE).expect("in time"));
         }
     }
@@ -123,16 +137,16 @@ fn assert_nothing_lost(fs: &Faulty, script: &[Call], acknowledged: usize, contex
     assert_eq!(all(&log).len(), found.entries.len() + 5, "{context}");
 }
 
-fn cut_the_power_at_every_step(waiting: bool) {
+fn cut_the_power_at_every_step(way: Way) {
     let script = script();
     let whole = Faulty::default();
-    assert_eq!(run(&whole, &script, waiting), script.len());
+    assert_eq!(run(&whole, &script, way), script.len());
     let steps = whole.steps();
     assert!(steps > 20, "the script does something");
     for step in 1..=steps + 1 {
         let fs = Faulty::default();
         fs.crash_at(step);
-        let acknowledged = run(&fs, &script, waiting);
+        let acknowledged = run(&fs, &script, way);
         let kinds = [Unsynced::Lost, Unsynced::Kept, Unsynced::Torn(step), Unsynced::Torn(!step)];
         for unsynced in kinds {
             let context = format!("off at step {step}, {unsynced:?}");
@@ -143,12 +157,32 @@ fn cut_the_power_at_every_step(waiting: bool) {
 
 #[test]
 fn a_power_cut_at_any_step_loses_nothing_acknowledged() {
-    cut_the_power_at_every_step(true);
+    cut_the_power_at_every_step(Way::OneByOne);
 }
 
 #[test]
 fn a_power_cut_during_large_batches_loses_nothing_acknowledged() {
-    cut_the_power_at_every_step(false);
+    cut_the_power_at_every_step(Way::Together);
+}
+
+#[test]
+fn a_power_cut_while_callers_write_themselves_loses_nothing_acknowledged() {
+    cut_the_power_at_every_step(Way::Here);
+}
+
+#[test]
+fn a_failed_sync_of_a_caller_stops_the_log_for_ever() {
+    let fs = Faulty::default();
+    let (log, _) = open(&fs);
+    let append_here = |records| wait(|done| log.append_here(records, done));
+    append_here(records(1, 0..2, 10)).unwrap();
+    fs.fail_syncs(true);
+    assert!(append_here(records(1, 2..3, 10)).is_err());
+    fs.fail_syncs(false);
+    assert!(append_here(records(1, 3..4, 10)).is_err());
+    assert!(append(&log, records(1, 4..5, 10)).is_err());
+    log.close();
+    assert_eq!(open(&fs.after_crash(Unsynced::Lost)).1.last, Some(at(1, 1)));
 }
 
 #[test]
